@@ -1,0 +1,112 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+
+	"connectrpc.com/connect/v2"
+)
+
+// internalMessage is all that a client learns of an error that was not meant
+// for it.
+const internalMessage = "internal error"
+
+// ErrDraining is the cause of the end of a stream's context when the process is
+// about to stop.
+var ErrDraining = errors.New("the server is about to stop")
+
+// guard is the last stop of every error. It runs inside the telemetry, so that a
+// panic is counted and traced as the Internal that the client sees.
+func (s *Server) guard(next connect.ServerFunc) connect.ServerFunc {
+	return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) (err error) {
+		defer func() {
+			r := recover()
+			if r == nil {
+				return
+			}
+			if r == http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
+				panic(r)
+			}
+			s.cfg.Logger.ErrorContext(ctx, "panic in handler",
+				"procedure", spec.Procedure, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			err = connect.NewError(connect.CodeInternal, internalMessage)
+		}()
+		if err = next(ctx, spec, stream); err == nil {
+			return nil
+		}
+		return s.forClient(ctx, spec, err)
+	}
+}
+
+// forClient returns what the client may see of an error. Errors that were made
+// for it pass; the others are logged here, once, and replaced.
+func (s *Server) forClient(ctx context.Context, spec connect.Spec, err error) error {
+	if later, ok := errors.AsType[*retryLater](err); ok {
+		if info, ok := connect.CallInfoForServerContext(ctx); ok {
+			info.ResponseHeader().Set("Retry-After", strconv.Itoa(int(math.Ceil(later.after.Seconds()))))
+		}
+	}
+	if made, ok := errors.AsType[*connect.Error](err); ok && !made.IsRemote() {
+		switch made.Code() {
+		case connect.CodeInternal, connect.CodeUnknown, connect.CodeDataLoss:
+		default:
+			return made
+		}
+	}
+	switch {
+	case errors.Is(err, ErrDraining):
+		return connect.NewError(connect.CodeUnavailable, ErrDraining.Error())
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return connect.NewError(connect.CodeCanceled, "the client went away")
+	case errors.Is(err, context.DeadlineExceeded):
+		// The outcome of a call that writes is unknown to the client: it repeats the
+		// call with the same key.
+		return connect.NewError(connect.CodeDeadlineExceeded, "the deadline of the call has passed")
+	}
+	s.cfg.Logger.ErrorContext(ctx, "request failed", "procedure", spec.Procedure, "error", err.Error())
+	return connect.NewError(connect.CodeInternal, internalMessage)
+}
+
+// deadline gives every unary call a time to end, at most MaxDeadline away. A
+// stream lives until its client leaves or the process drains.
+func (s *Server) deadline(next connect.ServerFunc) connect.ServerFunc {
+	return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
+		if spec.StreamType != connect.StreamTypeUnary {
+			return s.untilDraining(ctx, spec, stream, next)
+		}
+		limit := s.cfg.MaxDeadline
+		if _, brought := ctx.Deadline(); !brought {
+			limit = s.cfg.Deadline
+		}
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		return next(ctx, spec, stream)
+	}
+}
+
+func (s *Server) untilDraining(ctx context.Context, spec connect.Spec, stream connect.ServerStream, next connect.ServerFunc) error {
+	if s.cfg.Draining == nil {
+		return next(ctx, spec, stream)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		select {
+		case <-s.cfg.Draining:
+			cancel(ErrDraining)
+		case <-done:
+		}
+	}()
+	err := next(ctx, spec, stream)
+	if err != nil && errors.Is(context.Cause(ctx), ErrDraining) {
+		return ErrDraining
+	}
+	return err
+}
