@@ -111,6 +111,8 @@ const (
 	CancelReason_CANCEL_REASON_SHIPMENT_REFUSED CancelReason = 4
 	// A step was not answered in time.
 	CancelReason_CANCEL_REASON_TIMEOUT CancelReason = 5
+	// A step that was done was undone by another hand.
+	CancelReason_CANCEL_REASON_STEP_UNDONE CancelReason = 6
 )
 
 // Enum value maps for CancelReason.
@@ -122,6 +124,7 @@ var (
 		3: "CANCEL_REASON_PAYMENT_DECLINED",
 		4: "CANCEL_REASON_SHIPMENT_REFUSED",
 		5: "CANCEL_REASON_TIMEOUT",
+		6: "CANCEL_REASON_STEP_UNDONE",
 	}
 	CancelReason_value = map[string]int32{
 		"CANCEL_REASON_UNSPECIFIED":      0,
@@ -130,6 +133,7 @@ var (
 		"CANCEL_REASON_PAYMENT_DECLINED": 3,
 		"CANCEL_REASON_SHIPMENT_REFUSED": 4,
 		"CANCEL_REASON_TIMEOUT":          5,
+		"CANCEL_REASON_STEP_UNDONE":      6,
 	}
 )
 
@@ -1166,14 +1170,15 @@ const file_orders_v1_service_proto_rawDesc = "" +
 	"\x16ORDER_STATUS_CONFIRMED\x10\x04\x12\x1b\n" +
 	"\x17ORDER_STATUS_CANCELLING\x10\x05\x12\x1a\n" +
 	"\x16ORDER_STATUS_CANCELLED\x10\x06\x12\x1f\n" +
-	"\x1bORDER_STATUS_NEEDS_OPERATOR\x10\a*\xcc\x01\n" +
+	"\x1bORDER_STATUS_NEEDS_OPERATOR\x10\a*\xeb\x01\n" +
 	"\fCancelReason\x12\x1d\n" +
 	"\x19CANCEL_REASON_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16CANCEL_REASON_CUSTOMER\x10\x01\x12\x1e\n" +
 	"\x1aCANCEL_REASON_OUT_OF_STOCK\x10\x02\x12\"\n" +
 	"\x1eCANCEL_REASON_PAYMENT_DECLINED\x10\x03\x12\"\n" +
 	"\x1eCANCEL_REASON_SHIPMENT_REFUSED\x10\x04\x12\x19\n" +
-	"\x15CANCEL_REASON_TIMEOUT\x10\x052\xa0\x03\n" +
+	"\x15CANCEL_REASON_TIMEOUT\x10\x05\x12\x1d\n" +
+	"\x19CANCEL_REASON_STEP_UNDONE\x10\x062\xa0\x03\n" +
 	"\fOrderService\x12I\n" +
 	"\n" +
 	"PlaceOrder\x12\x1c.orders.v1.PlaceOrderRequest\x1a\x1d.orders.v1.PlaceOrderResponse\x12H\n" +
