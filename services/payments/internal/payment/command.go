@@ -1,0 +1,53 @@
+package payment
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"example.com/ballast/pkg/money"
+)
+
+var (
+	// ErrAmount is returned for a charge of nothing, or of less.
+	ErrAmount = errors.New("the amount to charge must be above zero, in a currency")
+	// ErrAmountChanged is returned for a repeated charge with another amount: one
+	// order has one charge.
+	ErrAmountChanged = errors.New("the order's charge has another amount")
+)
+
+// Charge decides ChargePayment. The answer's kind is NoAnswer as long as the
+// provider's result is awaited. A repeated charge changes nothing and is
+// answered as it was before, with the same version. It fails with ErrAmount or
+// ErrAmountChanged.
+func Charge(p Payment, orderID string, amount money.Money, now time.Time) (Payment, Answer, error) {
+	if amount.Minor <= 0 || amount.Currency == "" {
+		return p, Answer{}, fmt.Errorf("charge %s: %w", amount, ErrAmount)
+	}
+	if p.Version == 0 {
+		p = Payment{OrderID: orderID, Amount: amount, KeyNumber: 1, KeyBorn: now}
+		return p.enter(Pending, now), Answer{}, nil
+	}
+	// A void that came first knows no amount, and refuses every charge.
+	if p.Amount != amount && p.Amount != (money.Money{}) {
+		return p, Answer{}, fmt.Errorf("charge %s after %s: %w", amount, p.Amount, ErrAmountChanged)
+	}
+	return p, p.chargeAnswer(), nil
+}
+
+// Void decides VoidPayment. One never heard of is voided at once: the row that
+// this leaves refuses the charge that comes late. A repeated void changes
+// nothing and is answered as it was before, with the same version.
+func Void(p Payment, orderID string, now time.Time) (Payment, Answer) {
+	switch {
+	case p.Version == 0:
+		p = Payment{OrderID: orderID, KeyNumber: 1, KeyBorn: now}.enter(Voided, now)
+	case p.Status == Pending || p.Status == Charged:
+		// Whoever was confirming may still succeed: the void reads what became of it
+		// through its own call, whose result is definite.
+		p = p.enter(Voiding, now)
+	case p.Status == Declined:
+		p = p.enter(Voided, now)
+	}
+	return p, p.voidAnswer()
+}
