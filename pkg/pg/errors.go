@@ -1,0 +1,87 @@
+package pg
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// ErrConflict says that a row's version was no longer the one that was read.
+// Wrap it where a guarded write matched fewer rows than it had to, so that
+// Retry reads and decides again.
+var ErrConflict = errors.New("version conflict")
+
+// Transient says whether err is the database's or the moment's fault, not the
+// data's: the same work may succeed later. A whole batch may fail with it, so
+// it tells nothing about any single item.
+func Transient(err error) bool {
+	if err == nil {
+		return false
+	}
+	var pe *pgconn.PgError
+	if errors.As(err, &pe) {
+		switch pe.Code {
+		case "55P03", "55006", "25P03", "25P04": // Lock not available, object in use, idle session or transaction ended.
+			return true
+		}
+		switch pe.Code[:2] {
+		case "08", // Connection.
+			"40",       // Serialization failure, deadlock, rollback.
+			"53",       // Disk full, out of memory, too many connections.
+			"57",       // Shutdown, starting up, cancelled, statement timeout.
+			"58", "XX": // I/O error; the server's own fault.
+			return true
+		}
+		return false
+	}
+	var ne net.Error
+	var ce *pgconn.ConnectError
+	return errors.Is(err, ErrConflict) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, pgconn.ErrConnClosed) || errors.As(err, &ne) || errors.As(err, &ce) || pgconn.SafeToRetry(err)
+}
+
+// Constraint names the constraint that err violates, or is empty. A name maps
+// to an outcome; an SQLSTATE alone decides nothing.
+func Constraint(err error) string {
+	var pe *pgconn.PgError
+	if errors.As(err, &pe) && pe.Code[:2] == "23" {
+		return pe.ConstraintName
+	}
+	return ""
+}
+
+// Retry runs fn, a whole transaction from its first read on, again after a
+// deadlock, a serialization failure or ErrConflict: four tries in all, with
+// full jitter between them. Other errors, and the last one, are returned.
+func Retry(ctx context.Context, fn func(ctx context.Context) error) error {
+	const tries, base = 4, 5 * time.Millisecond
+	for try := 1; ; try++ {
+		err := fn(ctx)
+		if err == nil || try == tries || !conflicting(err) {
+			return err
+		}
+		pause := rand.N(base << try)
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// conflicting says whether err means that another transaction won. Nothing was
+// committed, so running the transaction again is safe.
+func conflicting(err error) bool {
+	var pe *pgconn.PgError
+	if errors.As(err, &pe) {
+		return pe.Code == "40001" || pe.Code == "40P01"
+	}
+	return errors.Is(err, ErrConflict)
+}

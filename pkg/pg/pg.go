@@ -1,0 +1,143 @@
+// Package pg opens PostgreSQL pools with the limits that every service wants,
+// applies migrations, and sorts errors by what can be done about them.
+//
+// No statement, lock wait or idle transaction is unbounded: a process that is
+// paused inside a transaction must not hold up the others.
+package pg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/exaring/otelpgx"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Config says how to reach a database. Zero values take the defaults.
+type Config struct {
+	// URL of the database, e.g. postgres://user:password@host:5432/name.
+	URL string
+	// App names the process in pg_stat_activity and in PostgreSQL's logs.
+	App string
+	// MaxConns bounds the pool. The default, 8, suits two cores: work comes in
+	// batches, so a few connections keep the database busy.
+	MaxConns int32
+	// StatementTimeout ends a statement at the server. Keep it below the
+	// deadline of the callers. Default 5 s.
+	StatementTimeout time.Duration
+	// LockTimeout ends a wait for a lock. Default 1 s.
+	LockTimeout time.Duration
+	// IdleTimeout ends a session that idles inside a transaction: a paused
+	// process keeps its connection for ever otherwise. Default 2 s.
+	IdleTimeout time.Duration
+	// Logger says by name what is waited for. Default slog.Default().
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	c.App = or(c.App, "ballast")
+	c.MaxConns = or(c.MaxConns, 8)
+	c.StatementTimeout = or(c.StatementTimeout, 5*time.Second)
+	c.LockTimeout = or(c.LockTimeout, time.Second)
+	c.IdleTimeout = or(c.IdleTimeout, 2*time.Second)
+	c.Logger = or(c.Logger, slog.Default())
+	return c
+}
+
+func or[T comparable](v, fallback T) T {
+	var zero T
+	if v == zero {
+		return fallback
+	}
+	return v
+}
+
+// Open returns a pool whose database has answered. A database that is away is
+// waited for, and the wait is logged by name, until ctx ends; one that refuses
+// (no such database, wrong password) is an error at once.
+func Open(ctx context.Context, config Config) (*pgxpool.Pool, error) {
+	c := config.withDefaults()
+	pc, err := pgxpool.ParseConfig(c.URL)
+	if err != nil {
+		return nil, fmt.Errorf("postgres URL: %w (want postgres://user:password@host:5432/database)", err)
+	}
+	pc.MaxConns = c.MaxConns
+	pc.MinConns = 1
+	// A spread of lifetimes keeps the connections from being renewed together.
+	pc.MaxConnLifetimeJitter = 10 * time.Minute
+	pc.ConnConfig.ConnectTimeout = or(pc.ConnConfig.ConnectTimeout, 5*time.Second)
+	pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
+	params := pc.ConnConfig.RuntimeParams
+	params["application_name"] = c.App
+	params["statement_timeout"] = milliseconds(c.StatementTimeout)
+	params["lock_timeout"] = milliseconds(c.LockTimeout)
+	params["idle_in_transaction_session_timeout"] = milliseconds(c.IdleTimeout)
+	pc.ConnConfig.Tracer = otelpgx.NewTracer(
+		otelpgx.WithSpanNameCtxFunc(otelpgx.SQLOperationName),
+		otelpgx.WithDisableSQLStatementInAttributes(), // Long, and always the same.
+		otelpgx.WithDisableConnectionDetailsInAttributes(),
+	)
+	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		return nil, fmt.Errorf("postgres pool: %w", err)
+	}
+	if err := await(ctx, c.Logger, pc.ConnConfig, pool.Ping); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	if err := otelpgx.RecordStats(pool); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("postgres pool metrics: %w", err)
+	}
+	return pool, nil
+}
+
+func milliseconds(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }
+
+// await calls ping until it succeeds. Connecting has no side effect, so any
+// number of tries is harmless.
+func await(ctx context.Context, logger *slog.Logger, cc *pgx.ConnConfig, ping func(context.Context) error) error {
+	const pause, logEvery = 250 * time.Millisecond, 5 * time.Second
+	name := fmt.Sprintf("%s:%d/%s", cc.Host, cc.Port, cc.Database)
+	var logged time.Time
+	for {
+		err := ping(ctx)
+		switch {
+		case err == nil:
+			if !logged.IsZero() {
+				logger.InfoContext(ctx, "postgres is there", "postgres", name)
+			}
+			return nil
+		case refused(err):
+			return fmt.Errorf("postgres at %s refuses user %s: %w", name, cc.User, err)
+		}
+		if time.Since(logged) >= logEvery {
+			logged = time.Now()
+			logger.WarnContext(ctx, "waiting for postgres at "+name, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for postgres at %s: %w", name, errors.Join(ctx.Err(), err))
+		case <-time.After(pause):
+		}
+	}
+}
+
+// refused tells a server that says no from one that is away: waiting helps
+// against the latter alone.
+func refused(err error) bool {
+	var pe *pgconn.PgError
+	if !errors.As(err, &pe) {
+		return false
+	}
+	switch pe.Code[:2] {
+	case "28", "3D", "42", "22": // Authentication, no such database, privilege, bad parameter.
+		return true
+	}
+	return false
+}
