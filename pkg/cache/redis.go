@@ -1,0 +1,43 @@
+package cache
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/extra/redisotel/v9"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// Times of one command. A cache that answers slower than the database would is
+// none.
+const (
+	dialTimeout = 250 * time.Millisecond
+	ioTimeout   = 100 * time.Millisecond
+)
+
+// Open returns a client for a URL such as redis://host:6379/0. It does not
+// connect: Redis may be away, at the start as at any time. The client neither
+// retries (the guard in front decides) nor outlives the context of a call. An
+// error is one of the URL; it does not repeat the URL, which may hold a password.
+func Open(url string) (*redis.Client, error) {
+	opts, err := redis.ParseURL(url)
+	if err != nil {
+		return nil, fmt.Errorf("redis url: %w (want redis://host:port/0)", err)
+	}
+	opts.MaxRetries, opts.DialerRetries = -1, 1
+	opts.ContextTimeoutEnabled = true
+	opts.DialTimeout, opts.ReadTimeout, opts.WriteTimeout = dialTimeout, ioTimeout, ioTimeout
+	opts.PoolSize, opts.PoolTimeout = 32, ioTimeout
+	// Messages about maintenance exist in hosted Redis only; asking for them costs
+	// an error at every connection elsewhere.
+	opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	client := redis.NewClient(opts)
+	if err := redisotel.InstrumentTracing(client, redisotel.WithDBStatement(false), redisotel.WithCallerEnabled(false)); err != nil {
+		return nil, fmt.Errorf("redis tracing: %w", err)
+	}
+	if err := redisotel.InstrumentMetrics(client, redisotel.WithSemConvCompliantMetrics(true)); err != nil {
+		return nil, fmt.Errorf("redis metrics: %w", err)
+	}
+	return client, nil
+}
