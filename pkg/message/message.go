@@ -1,0 +1,71 @@
+// Package message is the envelope of everything that services send each other:
+// a Protobuf value, a key that decides its order, and the headers of the
+// CloudEvents Kafka binding in binary mode (ce_id, ce_type, ...), so that other
+// CloudEvents software can read our topics.
+//
+// A message has two encodings: a Kafka record (Message.Record, FromRecord) and
+// a compact packed form (AppendPacked, Unpack) for the outbox row that waits
+// for the relay.
+package message
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Message is one event or command with its place in the conversation.
+type Message struct {
+	// ID is unique for each message sent, a UUIDv7 (ce_id). A message that is
+	// sent again on purpose gets a new one.
+	ID string
+	// Type is the full Protobuf name of Value (ce_type).
+	Type string
+	// Source names the sender, such as "/orders" (ce_source).
+	Source string
+	// Subject is the id of the aggregate that the message is about (ce_subject).
+	Subject string
+	// Time is when it happened, in UTC (ce_time); zero when the sender did not say.
+	Time time.Time
+	// Topic it is sent to or came from.
+	Topic string
+	// Key orders messages: those of one key stay in order. Nil has no order.
+	Key []byte
+	// Value is the Protobuf encoding; nil deletes the key from a compacted topic.
+	Value []byte
+	// Version of the aggregate that the message reports (ce_aggregateversion);
+	// zero when it has none.
+	Version int64
+	// TraceParent is the W3C trace context of the sender, or empty.
+	TraceParent string
+	// Extra are all other headers, kept verbatim and in order.
+	Extra []kgo.RecordHeader
+}
+
+// New makes a message about the aggregate key, which is also its subject.
+func New(topic, typ, source, key string, version int64, value []byte, now time.Time) Message {
+	return Message{
+		ID:      uuid.Must(uuid.NewV7()).String(),
+		Type:    typ,
+		Source:  source,
+		Subject: key,
+		Time:    now.UTC(),
+		Topic:   topic,
+		Key:     []byte(key),
+		Value:   value,
+		Version: version,
+	}
+}
+
+// TraceParent renders the span of ctx for Message.TraceParent, or returns ""
+// when ctx has none.
+func TraceParent(ctx context.Context) string {
+	sc := trace.SpanContextFromContext(ctx)
+	if !sc.IsValid() {
+		return ""
+	}
+	return "00-" + sc.TraceID().String() + "-" + sc.SpanID().String() + "-" + sc.TraceFlags().String()
+}

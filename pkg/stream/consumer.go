@@ -1,0 +1,274 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.opentelemetry.io/otel"
+	"golang.org/x/time/rate"
+
+	"example.com/ballast/pkg/kafka"
+	"example.com/ballast/pkg/message"
+)
+
+// Tuned by judgement.
+const (
+	backoffBase   = 20 * time.Millisecond // first pause after a transient error, at most
+	backoffCap    = 2 * time.Second       // so that work goes on soon after a dependency is back
+	pauseStep     = 10 * time.Millisecond // how often Config.Pause is asked
+	commitTimeout = 10 * time.Second
+)
+
+// Consumer reads the topics of a group and calls its handler.
+type Consumer struct {
+	cfg     Config
+	retryOf map[string]string // source topic -> retry topic
+	metrics *metrics
+	faults  *rate.Limiter
+	client  *kgo.Client
+	log     *slog.Logger
+
+	// The loop's own.
+	stalled   bool      // pending waits for a backoff
+	tries     int       // failures of pending in a row
+	wake      time.Time // when the next held record is due; zero if none is
+	hindrance error     // why the last settle left a rest
+
+	// The loop's while it blocks rebalances, else the rebalance callbacks'.
+	lanes   map[place]*lane // by source partition and by retry partition
+	pending []Record        // what is polled and not settled
+}
+
+// place is a partition of a topic.
+type place struct {
+	topic     string
+	partition int32
+}
+
+// New checks cfg; nothing is connected before Run.
+func New(cfg Config) (*Consumer, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("stream: %w", err)
+	}
+	cfg.setDefaults()
+	if cfg.Meter == nil {
+		cfg.Meter = otel.Meter("example.com/ballast/pkg/stream")
+	}
+	m, err := newMetrics(cfg.Meter, cfg.Group)
+	if err != nil {
+		return nil, fmt.Errorf("stream: metrics: %w", err)
+	}
+	c := &Consumer{
+		cfg:     cfg,
+		retryOf: make(map[string]string, len(cfg.Topics)),
+		metrics: m,
+		faults:  rate.NewLimiter(rate.Limit(cfg.MaxFaultsPerMinute)/60, cfg.MaxFaultsPerMinute),
+		lanes:   make(map[place]*lane),
+		log:     cfg.Logger.With("group", cfg.Group),
+	}
+	for _, topic := range cfg.Topics {
+		c.retryOf[topic] = kafka.RetryTopic(topic, cfg.Group)
+	}
+	return c, nil
+}
+
+// Run consumes until ctx ends, then finishes the batch in hand, commits and
+// leaves the group. It returns nil then; it returns an error when the consumer
+// can't start. It may be called once.
+func (c *Consumer) Run(ctx context.Context) error {
+	topics, err := c.prepare(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("stream: %w", err)
+	}
+	c.client, err = kgo.NewClient(c.options(ctx, topics)...)
+	if err != nil {
+		return fmt.Errorf("stream: client: %w", err)
+	}
+	defer c.client.CloseAllowingRebalance()
+
+	// The batch in hand outlives ctx, but not for ever.
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(c.cfg.DrainTimeout, cancel) })
+	defer stop()
+
+	c.log.Info("consuming", "topics", c.cfg.Topics)
+	for ctx.Err() == nil {
+		c.turn(ctx, work)
+	}
+	c.log.Info("consumer stopped")
+	return nil
+}
+
+func (c *Consumer) options(ctx context.Context, topics []string) []kgo.Opt {
+	return append(c.cfg.Client[:len(c.cfg.Client):len(c.cfg.Client)],
+		kgo.ConsumerGroup(c.cfg.Group),
+		kgo.ConsumeTopics(topics...),
+		kgo.Balancers(newBalancer(c.retryOf)),
+		kgo.DisableAutoCommit(),
+		kgo.BlockRebalanceOnPoll(),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchMinBytes(1),
+		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, added map[string][]int32) { c.assigned(ctx, added) }),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) { c.revoked(gone) }),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) { c.revoked(gone) }),
+		// A set-aside record stays in the partition of its own number, and must
+		// fit although it has grown by our headers.
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerBatchMaxBytes(maxSetAsideBytes),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+	)
+}
+
+// turn takes one batch and settles as much of it as it can.
+func (c *Consumer) turn(ctx, work context.Context) {
+	defer c.client.AllowRebalance()
+	switch {
+	case c.stalled:
+		sleep(ctx, backoff(c.tries))
+		c.block()
+	case c.cfg.Pause():
+		sleep(ctx, pauseStep)
+		return
+	default:
+		c.poll(ctx)
+	}
+	if ctx.Err() != nil {
+		return // What was polled last stays uncommitted.
+	}
+	c.pending = c.settle(work, c.pending)
+	if c.stalled = len(c.pending) > 0; c.stalled {
+		c.hindered(ctx)
+		return
+	}
+	c.unhindered(ctx)
+	c.commit(work)
+	c.wake = time.Time{}
+	for l := range c.all() {
+		c.valve(l)
+		if at, ok := l.wake(); ok && (c.wake.IsZero() || at.Before(c.wake)) {
+			c.wake = at
+		}
+	}
+}
+
+// all yields each lane once.
+func (c *Consumer) all() iter.Seq[*lane] {
+	return func(yield func(*lane) bool) {
+		for at, l := range c.lanes {
+			if at.topic == l.topic && !yield(l) {
+				return
+			}
+		}
+	}
+}
+
+// block keeps rebalances away without taking records: a poll that has no time
+// does just that.
+func (c *Consumer) block() {
+	ctx, cancel := context.WithCancel(c.client.Context())
+	cancel()
+	c.client.PollRecords(ctx, 1)
+}
+
+// poll waits for records, for a held record to become due, or for the end of
+// ctx, and leaves the next batch in pending.
+func (c *Consumer) poll(ctx context.Context) {
+	if !c.wake.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, c.wake)
+		defer cancel()
+	}
+	fetches := c.client.PollRecords(ctx, c.cfg.MaxBatch)
+	now := time.Now()
+	c.pending = c.pending[:0]
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		if p.Err != nil && ctx.Err() == nil {
+			c.log.Error("fetch failed", "topic", p.Topic, "partition", p.Partition, "err", p.Err)
+		}
+		l := c.lanes[place{p.Topic, p.Partition}]
+		if l == nil || len(p.Records) == 0 {
+			return
+		}
+		if p.Topic == l.topic {
+			c.take(l, p.Records, now)
+		} else {
+			c.hold(l, p.Records)
+		}
+	})
+	if len(c.pending) == 0 {
+		for l := range c.all() {
+			c.pending = l.due(c.pending, now, c.cfg.MaxBatch)
+		}
+	}
+}
+
+// take adds records of a source partition to the batch.
+func (c *Consumer) take(l *lane, records []*kgo.Record, now time.Time) {
+	for _, raw := range records {
+		c.metrics.age(context.TODO(), c.metrics.brokerWait, raw.Timestamp, now, l.attrs)
+		r := Record{Partition: raw.Partition, Offset: raw.Offset, Timestamp: raw.Timestamp, Attempt: 1, raw: raw, lane: l}
+		r.Message, r.malformed = message.FromRecord(raw)
+		c.pending = append(c.pending, r)
+	}
+	last := records[len(records)-1]
+	l.next, l.epoch = last.Offset+1, last.LeaderEpoch
+}
+
+// hold keeps records of a retry partition until they are due.
+func (c *Consumer) hold(l *lane, records []*kgo.Record) {
+	for _, raw := range records {
+		original, o, ok := splitOrigin(raw.Headers)
+		if !ok {
+			o = origin{partition: raw.Partition, offset: raw.Offset, timestamp: raw.Timestamp}
+		}
+		r := Record{Partition: o.partition, Offset: o.offset, Timestamp: o.timestamp, Attempt: o.deliveries + 1, raw: raw, lane: l}
+		r.Message, r.malformed = message.FromRecord(&kgo.Record{Topic: l.topic, Key: raw.Key, Value: raw.Value, Headers: original})
+		l.hold(r, o.notBefore)
+	}
+	l.retryNext = records[len(records)-1].Offset + 1
+}
+
+// hindered says why the batch waits: once when it starts to, once when it lasts.
+func (c *Consumer) hindered(ctx context.Context) {
+	c.tries++
+	switch c.tries {
+	case 1:
+		c.log.Warn("batch failed: trying again", "records", len(c.pending), "err", c.hindrance)
+	case c.cfg.InPlace:
+		c.metrics.setPaused(ctx, true)
+		c.log.Error("consumer paused: nothing is taken until the batch succeeds", "records", len(c.pending), "err", c.hindrance)
+	}
+}
+
+func (c *Consumer) unhindered(ctx context.Context) {
+	if c.tries >= c.cfg.InPlace {
+		c.metrics.setPaused(ctx, false)
+		c.log.Info("consumer goes on", "tries", c.tries)
+	}
+	c.tries = 0
+}
+
+// backoff is exponential with full jitter.
+func backoff(tries int) time.Duration {
+	limit := min(backoffBase<<min(tries, 16), backoffCap)
+	return rand.N(limit) + time.Millisecond
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

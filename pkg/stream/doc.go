@@ -1,0 +1,48 @@
+// Package stream consumes Kafka topics in batches: one loop takes a whole poll,
+// across its partitions, to one handler call in one transaction. Parallelism
+// comes from more members of the group.
+//
+//	poll -> decode -> handler (its commit) -> commit offsets -> allow rebalance
+//	           |          |
+//	           |          +-- transient, unknown: the batch again, nothing else is taken
+//	           |          +-- Reject: that record to <topic>.<group>.dlq, the others again
+//	           |          +-- panic, record fault: bisect to the record,
+//	           |                 then <topic>.<group>.retry, in the end the DLQ
+//	           +-- malformed: DLQ
+//
+// # Errors of a handler
+//
+//   - Transient (Config.Transient, context errors, and all that nobody claims):
+//     the whole batch is tried again with exponential backoff and full jitter,
+//     for as long as it takes. After Config.InPlace tries the consumer counts as
+//     paused. It never bisects, never dead-letters, goes on heartbeating, and
+//     lets rebalances through between tries.
+//   - Reject: the record can never succeed. It is dead-lettered at once and the
+//     others are handled again without it.
+//   - A panic, or an error that Config.RecordFault claims: the batch is tried
+//     Config.InPlace times, then bisected in the order of the log. The record
+//     that fails alone gets Config.MaxAttempts attempts, each after twice the
+//     delay, then goes to the DLQ.
+//
+// # Invariants
+//
+//   - An offset is committed only after every record below it was handled, or
+//     was acknowledged by the brokers in the retry topic or the DLQ.
+//   - Records of one key are handled in the order of the log. While one waits
+//     for its next attempt, the later ones of its key are parked behind it in
+//     the retry topic. A record in the DLQ holds up nothing.
+//   - Who owns a source partition owns the same partition of its retry topic,
+//     and reads the latter to its end before it takes anything of the former:
+//     so it knows all parked keys.
+//   - A rebalance happens only between batches. What was revoked meanwhile is
+//     dropped from a batch that waits, and is the next owner's.
+//   - Key, value and headers of a set-aside record stay as they were; what is
+//     to be said about it is said in additional headers.
+//   - More than Config.MaxFaultsPerMinute faulty records stop the consumer:
+//     then it is the code that is at fault.
+//   - When Run's context ends, nothing more is taken, the batch in hand has
+//     Config.DrainTimeout to finish, and its offsets are committed.
+//
+// Delivery is at least once: after a crash, a lost commit or a takeover, records
+// come again. Their effects must be idempotent by the aggregate's own state.
+package stream

@@ -1,0 +1,106 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"example.com/ballast/pkg/kafka"
+)
+
+// Reasons for which a record leaves the normal path.
+const (
+	reasonMalformed = "malformed" // its headers are no message: DLQ
+	reasonRejected  = "rejected"  // the handler's Reject: DLQ
+	reasonFault     = "fault"     // panic or record fault: retry, or DLQ after the last attempt
+	reasonParked    = "parked"    // behind an earlier record of its key: retry
+)
+
+// errFlood holds up the consumer when records are set aside at a rate that
+// speaks for a bad deploy rather than for bad records.
+var errFlood = errors.New("too many faulty records a minute: check the last deploy")
+
+// deadLetter puts r into the DLQ. The broker has acknowledged it when
+// deadLetter returns nil.
+func (c *Consumer) deadLetter(ctx context.Context, r *Record, reason string, cause error) error {
+	if !c.faults.Allow() {
+		return errFlood
+	}
+	letter, o := c.copyOf(r, reason, cause)
+	letter.Topic = kafka.DLQTopic(o.topic, c.cfg.Group)
+	letter.Headers = o.appendTo(letter.Headers)
+	if err := c.client.ProduceSync(ctx, letter).FirstErr(); err != nil {
+		return fmt.Errorf("dead-letter to %s: %w", letter.Topic, err)
+	}
+	if r.held != nil {
+		r.lane.finish(r.held)
+	}
+	c.metrics.count(ctx, c.metrics.deadLetters, r.lane.topic, reason)
+	c.log.ErrorContext(ctx, "record dead-lettered", "dlq", letter.Topic, "reason", reason, "err", cause,
+		"id", r.ID, "key", string(letter.Key), "partition", o.partition, "offset", o.offset, "attempts", o.deliveries)
+	return nil
+}
+
+// setAside ends an attempt at a faulty record: it gets another one later, or
+// the DLQ after the last.
+func (c *Consumer) setAside(ctx context.Context, r *Record, cause error) error {
+	if r.Attempt >= c.cfg.MaxAttempts {
+		return c.deadLetter(ctx, r, reasonFault, cause)
+	}
+	due := time.Now().Add(c.cfg.RetryDelay << (r.Attempt - 1))
+	if h := r.held; h != nil {
+		// It is at the head of its key in the retry topic already. Sending it to
+		// the end would put it behind its followers, so it waits where it is.
+		h.record.Attempt++
+		h.key.due = due
+	} else {
+		if !c.faults.Allow() {
+			return errFlood
+		}
+		if err := c.park(ctx, r, reasonFault, cause, due); err != nil {
+			return err
+		}
+	}
+	c.metrics.count(ctx, c.metrics.setAsides, r.lane.topic, reasonFault)
+	var p *panicked
+	if errors.As(cause, &p) && r.Attempt == 1 {
+		c.log.ErrorContext(ctx, "handler panicked", "panic", p.value, "stack", string(p.stack))
+	}
+	c.log.WarnContext(ctx, "record set aside", "err", cause, "id", r.ID, "key", string(r.raw.Key),
+		"topic", r.lane.topic, "partition", r.Partition, "offset", r.Offset, "attempt", r.Attempt, "due", due)
+	return nil
+}
+
+// park sends a source record to its retry topic. From the acknowledgement on,
+// later records of its key follow it there.
+func (c *Consumer) park(ctx context.Context, r *Record, reason string, cause error, due time.Time) error {
+	parked, o := c.copyOf(r, reason, cause)
+	parked.Topic, o.notBefore = r.lane.retry, due
+	parked.Headers = o.appendTo(parked.Headers)
+	if err := c.client.ProduceSync(ctx, parked).FirstErr(); err != nil {
+		return fmt.Errorf("park in %s: %w", parked.Topic, err)
+	}
+	r.lane.park(parked.Key, parked.Offset, due)
+	return nil
+}
+
+// copyOf copies key, value, partition and the original headers of r, and says
+// where r came from.
+func (c *Consumer) copyOf(r *Record, reason string, cause error) (*kgo.Record, origin) {
+	headers, o, _ := r.raw.Headers, origin{}, false
+	if r.held != nil {
+		headers, o, _ = splitOrigin(headers)
+	}
+	o.topic, o.partition, o.offset, o.timestamp = r.lane.topic, r.Partition, r.Offset, r.Timestamp
+	o.group, o.exception, o.notBefore = c.cfg.Group, reason, time.Time{}
+	if cause != nil {
+		o.message, o.deliveries = cause.Error(), r.Attempt
+		if o.firstFailed.IsZero() {
+			o.firstFailed = time.Now()
+		}
+	}
+	return &kgo.Record{Key: r.raw.Key, Value: r.raw.Value, Headers: headers, Partition: r.lane.partition}, o
+}

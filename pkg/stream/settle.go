@@ -1,0 +1,147 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"time"
+)
+
+// settle brings the batch to its end: each record is handled, parked or
+// dead-lettered. It returns what is left when a transient error stands in the
+// way, in order, to be tried again.
+func (c *Consumer) settle(ctx context.Context, batch []Record) (rest []Record) {
+	routed, err := c.route(ctx, batch)
+	if err != nil {
+		return c.hinder(ctx, batch, err)
+	}
+	if len(routed) == 0 {
+		return nil
+	}
+	batch = routed
+	err = c.call(ctx, batch)
+	switch c.classify(err) {
+	case done:
+		finish(batch)
+		return nil
+	case rejected:
+		return c.reject(ctx, batch, err)
+	case fault:
+		if c.tries+1 < c.cfg.InPlace {
+			return c.hinder(ctx, batch, err)
+		}
+		return c.bisect(ctx, batch, err)
+	default:
+		return c.hinder(ctx, batch, err)
+	}
+}
+
+// route takes out what must not reach the handler: malformed records go to the
+// DLQ, records of parked keys to the retry topic, and those that are there
+// already stay there.
+func (c *Consumer) route(ctx context.Context, batch []Record) ([]Record, error) {
+	now := time.Now()
+	first := 0
+	for first < len(batch) && !batch[first].diverted(now) {
+		first++
+	}
+	if first == len(batch) {
+		return batch, nil
+	}
+	kept := slices.Clone(batch[:first])
+	for i := first; i < len(batch); i++ {
+		r := &batch[i]
+		var err error
+		switch {
+		case !r.diverted(now):
+			kept = append(kept, *r)
+		case r.malformed != nil:
+			err = c.deadLetter(ctx, r, reasonMalformed, r.malformed)
+		case r.held == nil:
+			err = c.park(ctx, r, reasonParked, nil, time.Time{})
+			c.metrics.count(ctx, c.metrics.setAsides, r.lane.topic, reasonParked)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return kept, nil
+}
+
+// diverted reports whether r must not reach the handler now.
+func (r *Record) diverted(now time.Time) bool {
+	switch {
+	case r.malformed != nil:
+		return true
+	case r.held != nil:
+		return r.held.key.due.After(now)
+	default:
+		return r.lane.parks(r.raw.Key)
+	}
+}
+
+// call runs the handler under its deadline and turns a panic into an error.
+func (c *Consumer) call(ctx context.Context, batch []Record) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.HandlerTimeout)
+	defer cancel()
+	start := time.Now()
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicked{p, debug.Stack()}
+		}
+		c.metrics.handled(ctx, len(batch), start, c.classify(err))
+	}()
+	return c.cfg.Handler(ctx, batch)
+}
+
+// reject dead-letters the records that the handler named and settles the others.
+func (c *Consumer) reject(ctx context.Context, batch []Record, err error) []Record {
+	named := make(map[int]error)
+	rejections(err, named)
+	good := make([]Record, 0, len(batch))
+	for i := range batch {
+		cause, ok := named[i]
+		if !ok {
+			good = append(good, batch[i])
+			continue
+		}
+		if err := c.deadLetter(ctx, &batch[i], reasonRejected, cause); err != nil {
+			return c.hinder(ctx, append(good, batch[i:]...), err)
+		}
+	}
+	if len(good) == len(batch) {
+		return c.bisect(ctx, batch, fmt.Errorf("handler rejected a record that is not in its batch of %d: %w", len(batch), err))
+	}
+	return c.settle(ctx, good)
+}
+
+// bisect finds the records that a fault comes from, the earlier half first, so
+// that a key is parked before its later records come up.
+func (c *Consumer) bisect(ctx context.Context, batch []Record, err error) []Record {
+	if len(batch) == 1 {
+		if err := c.setAside(ctx, &batch[0], err); err != nil {
+			return c.hinder(ctx, batch, err)
+		}
+		return nil
+	}
+	left, right := batch[:len(batch)/2], batch[len(batch)/2:]
+	if rest := c.settle(ctx, left); len(rest) > 0 {
+		return slices.Concat(rest, right)
+	}
+	return c.settle(ctx, right)
+}
+
+// hinder notes why the batch can't go on now.
+func (c *Consumer) hinder(ctx context.Context, rest []Record, err error) []Record {
+	c.hindrance = err
+	return rest
+}
+
+func finish(batch []Record) {
+	for i := range batch {
+		if r := &batch[i]; r.held != nil {
+			r.lane.finish(r.held)
+		}
+	}
+}
