@@ -90,7 +90,8 @@ func (p Postgres) command(ctx context.Context, bin string) (*exec.Cmd, error) {
 		args = append(args, "-c", name+"="+p.Settings[name])
 	}
 	cmd := exec.Command(filepath.Join(bin, "postgres"), args...)
-	cmd.SysProcAttr, cmd.Dir = attr, p.Dir
+	// From "/": the user may not be able to enter where we are.
+	cmd.SysProcAttr, cmd.Dir = attr, "/"
 	return cmd, nil
 }
 
@@ -110,16 +111,19 @@ func (p Postgres) prepareDir() (*syscall.SysProcAttr, error) {
 	if err := os.Chown(p.Dir, uid, gid); err != nil {
 		return nil, fmt.Errorf("give the data directory of postgres to user %s: %w", name, err)
 	}
+	attr := &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 	for dir := filepath.Dir(p.Dir); dir != "/"; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)
 		if err != nil {
 			return nil, fmt.Errorf("data directory of postgres: %w", err)
 		}
-		if info.Mode()&0o001 == 0 {
+		// A clone below /root is the usual case of a directory that nobody else
+		// may enter.
+		if info.Mode()&0o001 == 0 && !enterAnyDir(attr) {
 			return nil, fmt.Errorf("postgres does not run as root, and user %s cannot enter %s: choose a data directory elsewhere or run as another user", name, dir)
 		}
 	}
-	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
+	return attr, nil
 }
 
 func unprivileged() (uid, gid int, name string, err error) {
@@ -151,7 +155,7 @@ func (p Postgres) initdb(ctx context.Context, bin string, attr *syscall.SysProcA
 		cmd.Args = append(cmd.Args, "--auth=scram-sha-256", "--pwfile=/dev/stdin")
 		cmd.Stdin = strings.NewReader(p.Password + "\n")
 	}
-	cmd.SysProcAttr = attr
+	cmd.SysProcAttr, cmd.Dir = attr, "/"
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb in %s: %w: %s", p.Dir, err, strings.TrimSpace(string(out)))
 	}

@@ -1,0 +1,108 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// serviceGrace is how long a service may take to drain.
+const serviceGrace = 20 * time.Second
+
+// services describes the provider and the three services. All start at once:
+// each waits for the others by itself, as it would in production.
+func (u *upper) services() ([]Child, error) {
+	if err := u.Home.makeKeys(); err != nil {
+		return nil, err
+	}
+	apiKey, err := u.Home.Secret("provider_api_key")
+	if err != nil {
+		return nil, err
+	}
+	u.endpoints.Admin = map[string]string{}
+	u.endpoints.Provider = localURL(u.layout.Provider())
+	children := []Child{u.service("provider", u.layout.Provider(), u.layout.ProviderAdmin(), map[string]string{
+		"PROVIDER_API_KEY": apiKey,
+		"PROVIDER_DIR":     u.Home.Path("provider"),
+	})}
+	for i, name := range services {
+		env := map[string]string{
+			"POSTGRES_URL_FILE":           u.Home.urlFile(name + "_app"),
+			"POSTGRES_MIGRATION_URL_FILE": u.Home.urlFile(name + "_owner"),
+			"KAFKA_BROKERS":               strings.Join(u.endpoints.Kafka, ","),
+			"REDIS_URL":                   u.endpoints.Redis[name],
+			"JWT_PUBLIC_KEY_FILE":         u.Home.PublicKeyFile(),
+		}
+		if name == "payments" {
+			env["PROVIDER_URL"] = u.endpoints.Provider
+			env["PROVIDER_API_KEY"] = apiKey
+		}
+		children = append(children, u.service(name, u.layout.Service(i), u.layout.Admin(i), env))
+	}
+	u.endpoints.Orders = localURL(u.layout.Service(0))
+	u.endpoints.Inventory = localURL(u.layout.Service(1))
+	u.endpoints.Payments = localURL(u.layout.Service(2))
+	return children, nil
+}
+
+func (u *upper) service(name string, port, adminPort int, env map[string]string) Child {
+	env["LISTEN_ADDR"], env["ADMIN_ADDR"] = local(port), local(adminPort)
+	u.endpoints.Admin[name] = localURL(adminPort)
+	probe := localURL(adminPort) + "/readyz"
+	return Child{
+		Name: name,
+		Command: func(context.Context) (*exec.Cmd, error) {
+			cmd := exec.Command(filepath.Join(u.Binaries, name))
+			cmd.Env = environment(os.Environ(), env)
+			return cmd, nil
+		},
+		Ready:   func(ctx context.Context) error { return answersOK(ctx, probe) },
+		Grace:   serviceGrace,
+		Ports:   []Port{{port, name}, {adminPort, "admin listener of " + name}},
+		Address: localURL(port), Probe: probe,
+	}
+}
+
+// ours are the variables that tell a stack which servers to use. A service gets
+// its own from the stack, so the stack's must not reach it.
+var ours = []string{"POSTGRES_URL", "POSTGRES_MIGRATION_URL", "KAFKA_BROKERS", "REDIS_URL", "LISTEN_ADDR", "ADMIN_ADDR"}
+
+// environment is the user's own, so that every setting of a service can be given
+// to `ballast up` (LOG_LEVEL, RESEND_AFTER, the provider's faults), with what
+// the stack decides on top.
+func environment(users []string, stack map[string]string) []string {
+	var env []string
+	for _, kv := range users {
+		name, _, _ := strings.Cut(kv, "=")
+		if _, decided := stack[name]; !decided && !slices.Contains(ours, strings.TrimSuffix(name, "_FILE")) {
+			env = append(env, kv)
+		}
+	}
+	for name, value := range stack {
+		env = append(env, name+"="+value)
+	}
+	return env
+}
+
+// answersOK returns nil when the URL answers 200.
+func answersOK(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("%s does not answer yet", url)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", url, resp.Status)
+	}
+	return nil
+}

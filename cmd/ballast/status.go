@@ -1,0 +1,51 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"example.com/ballast/cmd/ballast/internal/stack"
+)
+
+func statusCommand(home func() stack.Home) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show what runs; the exit code is 0 when all of it is ready",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := stack.Inspect(cmd.Context(), home())
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			if asJSON {
+				enc := json.NewEncoder(out)
+				enc.SetIndent("", "  ")
+				err = enc.Encode(s)
+			} else {
+				err = printStatus(out, s)
+			}
+			if err == nil && !s.AllReady() {
+				err = exitCode(1)
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func printStatus(out io.Writer, s stack.State) error {
+	fmt.Fprintf(out, "%s since %s (supervisor: process %d)\n\n", s.Phase, s.Since.Format("2006-01-02 15:04:05"), s.Supervisor.PID)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tSTATE\tPID\tRESTARTS\tADDRESS\tLOG")
+	for _, c := range s.Children {
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", c.Name, c.State, c.PID, c.Restarts, c.Address, c.Log)
+	}
+	return w.Flush()
+}
