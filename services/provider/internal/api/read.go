@@ -57,7 +57,7 @@ func (s *Server) getIntent(r *http.Request) (any, *apiError, error) {
 }
 
 func (s *Server) listIntents(r *http.Request) (any, *apiError, error) {
-	page, bad := parsePage(r.URL.Query(), "created")
+	page, bad := parsePage(r.URL.Query(), false)
 	if bad != nil {
 		return nil, bad, nil
 	}
@@ -73,7 +73,7 @@ func (s *Server) listIntents(r *http.Request) (any, *apiError, error) {
 }
 
 func (s *Server) listRefunds(r *http.Request) (any, *apiError, error) {
-	page, bad := parsePage(r.URL.Query(), "payment_intent")
+	page, bad := parsePage(r.URL.Query(), true)
 	if bad != nil {
 		return nil, bad, nil
 	}
@@ -88,9 +88,9 @@ func (s *Server) listRefunds(r *http.Request) (any, *apiError, error) {
 	return listJSON{Object: "list", URL: r.URL.Path, HasMore: more, Data: data}, nil, nil
 }
 
-// parsePage reads limit, starting_after and one filter, "created" or
-// "payment_intent".
-func parsePage(q url.Values, filter string) (bank.Page, *apiError) {
+// parsePage reads limit, starting_after, created and, of refunds,
+// payment_intent.
+func parsePage(q url.Values, refunds bool) (bank.Page, *apiError) {
 	p := bank.Page{Limit: defaultLimit, CreatedUpTo: math.MaxInt64}
 	for name := range q {
 		value := q.Get(name)
@@ -104,9 +104,9 @@ func parsePage(q url.Values, filter string) (bank.Page, *apiError) {
 					fmt.Sprintf("limit is %q: use 1 to %d.", value, maxLimit), "limit")
 			}
 			p.Limit = n
-		case name == "payment_intent" && filter == name:
+		case name == "payment_intent" && refunds:
 			p.Intent = value
-		case filter == "created" && slices.Contains(createdNames, name):
+		case slices.Contains(createdNames, name):
 			if bad := boundCreated(&p, name, value); bad != nil {
 				return p, bad
 			}

@@ -153,8 +153,12 @@ func (b *Bank) ListRefunds(p Page) (list []RefundView, more, known bool, err err
 		if p.Intent != "" {
 			next = b.refunds.at(int(i)).previous
 		}
-		if i >= after {
+		created := int64(b.refunds.at(int(i)).created)
+		if i >= after || created > p.CreatedUpTo {
 			continue
+		}
+		if created < p.CreatedFrom {
+			break
 		}
 		if more = len(list) == p.Limit; more {
 			break
