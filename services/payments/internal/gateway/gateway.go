@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"github.com/stripe/stripe-go/v85"
+	"golang.org/x/time/rate"
 )
 
 // pageSize is the largest page that Stripe lists.
@@ -38,6 +40,7 @@ type Config struct {
 	// MaxIdleConns is how many connections are kept, 128 by default. It should
 	// be the number of calls at once: each one beyond it dials anew.
 	MaxIdleConns int
+	Logger       *slog.Logger // nothing is logged without one
 }
 
 // Gateway is safe for concurrent use.
@@ -45,6 +48,9 @@ type Gateway struct {
 	client *stripe.Client
 	http   *http.Client
 	method string
+	logger *slog.Logger
+	// complaint keeps a refused api key from filling the log.
+	complaint rate.Sometimes
 }
 
 // Status of an intent, as far as payments needs to tell them apart.
@@ -111,7 +117,8 @@ func New(c Config) (*Gateway, error) {
 	})
 	return &Gateway{
 		client: stripe.NewClient(c.APIKey, stripe.WithBackends(backends)), http: hc,
-		method: cmp.Or(c.PaymentMethod, "pm_card_visa"),
+		method: cmp.Or(c.PaymentMethod, "pm_card_visa"), logger: cmp.Or(c.Logger, slog.New(slog.DiscardHandler)),
+		complaint: rate.Sometimes{First: 1, Interval: 10 * time.Second},
 	}, nil
 }
 
@@ -177,6 +184,9 @@ func (g *Gateway) Refund(ctx context.Context, key, id string, amount int64) (Ref
 	r, err := g.client.V1Refunds.Create(ctx, p)
 	if err != nil {
 		return Refund{}, classify("refund", err)
+	}
+	if r.Status == stripe.RefundStatusFailed || r.Status == stripe.RefundStatusCanceled {
+		return refundOf(r), &Error{Op: "refund", Class: ErrRejected, cause: fmt.Errorf("refund is %s", r.Status)}
 	}
 	return refundOf(r), nil
 }
