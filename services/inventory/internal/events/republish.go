@@ -23,8 +23,9 @@ type Republisher struct {
 	Logger    *slog.Logger
 }
 
-// Run republishes until ctx ends. A round that fails is made up by the next.
-func (r *Republisher) Run(ctx context.Context) error {
+// Lead republishes until ctx ends, as the holder of the lease. A round that fails
+// is made up by the next. The epoch guards nothing: see above.
+func (r *Republisher) Lead(ctx context.Context, _ int64) error {
 	if empty, err := r.Empty(ctx); err != nil {
 		r.Logger.WarnContext(ctx, "can't tell whether the products topic is empty", "error", err)
 	} else if empty {

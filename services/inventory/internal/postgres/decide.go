@@ -14,7 +14,7 @@ import (
 
 // Announce makes the messages that tell of the answers, given in the order of the
 // commands.
-type Announce func([]stock.Answer) ([]message.Message, error)
+type Announce = func([]stock.Answer) ([]message.Message, error)
 
 // Apply decides a batch of commands and writes the outcome and the messages that
 // announce it in one transaction. The messages are made of the answers, which

@@ -7,8 +7,8 @@ DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'inventory_app') THEN
         GRANT USAGE ON SCHEMA public TO inventory_app;
-        GRANT SELECT, INSERT, UPDATE, DELETE ON products, stock, reservations, outbox, lease TO inventory_app;
-        GRANT SELECT, INSERT ON movements, receipts TO inventory_app;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO inventory_app;
+        REVOKE UPDATE, DELETE ON movements, receipts FROM inventory_app;
         ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO inventory_app;
     END IF;
 END $$;
