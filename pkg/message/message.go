@@ -10,6 +10,7 @@ package message
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -68,4 +69,22 @@ func TraceParent(ctx context.Context) string {
 		return ""
 	}
 	return "00-" + sc.TraceID().String() + "-" + sc.SpanID().String() + "-" + sc.TraceFlags().String()
+}
+
+// SpanContext reads TraceParent. It is not valid when that is empty or broken:
+// a trace is never worth a message.
+func (m *Message) SpanContext() trace.SpanContext {
+	p := m.TraceParent
+	if len(p) != 55 || p[:3] != "00-" || p[35] != '-' || p[52] != '-' {
+		return trace.SpanContext{}
+	}
+	traceID, err1 := trace.TraceIDFromHex(p[3:35])
+	spanID, err2 := trace.SpanIDFromHex(p[36:52])
+	flags, err3 := strconv.ParseUint(p[53:], 16, 8)
+	if err1 != nil || err2 != nil || err3 != nil {
+		return trace.SpanContext{}
+	}
+	return trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: traceID, SpanID: spanID, TraceFlags: trace.TraceFlags(flags), Remote: true,
+	})
 }

@@ -36,8 +36,10 @@ type Consumer struct {
 	// The loop's own.
 	stalled   bool      // pending waits for a backoff
 	tries     int       // failures of pending in a row
-	wake      time.Time // when the next held record is due; zero if none is
+	holding   bool      // records of retry topics are held
+	wake      time.Time // when the next of them is due
 	hindrance error     // why the last settle left a rest
+	polled    time.Time // when pending was polled
 
 	// The loop's while it blocks rebalances, else the rebalance callbacks'.
 	lanes   map[place]*lane // by source partition and by retry partition
@@ -118,6 +120,10 @@ func (c *Consumer) options(ctx context.Context, topics []string) []kgo.Opt {
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchMinBytes(1),
+		// A partition that is assigned or resumed is fetched only when the fetch
+		// that waits at its broker has come back: the default of 5 s delayed
+		// takeovers by as much.
+		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, added map[string][]int32) { c.assigned(ctx, added) }),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) { c.revoked(gone) }),
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) { c.revoked(gone) }),
@@ -145,18 +151,21 @@ func (c *Consumer) turn(ctx, work context.Context) {
 	if ctx.Err() != nil {
 		return // What was polled last stays uncommitted.
 	}
-	c.pending = c.settle(work, c.pending)
-	if c.stalled = len(c.pending) > 0; c.stalled {
+	rest := c.settle(work, c.pending)
+	if c.stalled = len(rest) > 0; c.stalled {
+		c.pending = rest
 		c.hindered(ctx)
 		return
 	}
+	clear(c.pending) // Keeps the array for the next batch, not the records.
+	c.pending = c.pending[:0]
 	c.unhindered(ctx)
 	c.commit(work)
-	c.wake = time.Time{}
+	c.holding = false
 	for l := range c.all() {
 		c.valve(l)
-		if at, ok := l.wake(); ok && (c.wake.IsZero() || at.Before(c.wake)) {
-			c.wake = at
+		if at, ok := l.wake(); ok && (!c.holding || at.Before(c.wake)) {
+			c.wake, c.holding = at, true
 		}
 	}
 }
@@ -183,14 +192,14 @@ func (c *Consumer) block() {
 // poll waits for records, for a held record to become due, or for the end of
 // ctx, and leaves the next batch in pending.
 func (c *Consumer) poll(ctx context.Context) {
-	if !c.wake.IsZero() {
+	if c.holding {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, c.wake)
 		defer cancel()
 	}
 	fetches := c.client.PollRecords(ctx, c.cfg.MaxBatch)
 	now := time.Now()
-	c.pending = c.pending[:0]
+	c.polled = now
 	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
 		if p.Err != nil && ctx.Err() == nil {
 			c.log.Error("fetch failed", "topic", p.Topic, "partition", p.Partition, "err", p.Err)
@@ -215,9 +224,12 @@ func (c *Consumer) poll(ctx context.Context) {
 // take adds records of a source partition to the batch.
 func (c *Consumer) take(l *lane, records []*kgo.Record, now time.Time) {
 	for _, raw := range records {
-		c.metrics.age(context.TODO(), c.metrics.brokerWait, raw.Timestamp, now, l.attrs)
+		c.metrics.age(c.metrics.brokerWait, raw.Timestamp, now, l.attrs)
 		r := Record{Partition: raw.Partition, Offset: raw.Offset, Timestamp: raw.Timestamp, Attempt: 1, raw: raw, lane: l}
 		r.Message, r.malformed = message.FromRecord(raw)
+		if !r.Time.IsZero() {
+			c.metrics.age(c.metrics.eventAge, r.Time, now, l.attrs)
+		}
 		c.pending = append(c.pending, r)
 	}
 	last := records[len(records)-1]

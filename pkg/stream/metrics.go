@@ -53,7 +53,7 @@ func newMetrics(m metric.Meter, group string) (*metrics, error) {
 		s.outcome[c] = metric.WithAttributeSet(attribute.NewSet(g, attribute.String("outcome", name)))
 	}
 	s.brokerWait = seconds(MetricBrokerWait, "Time from the writing of a record to its poll.")
-	s.localWait = seconds(MetricLocalWait, "Time from the poll of a batch to its first handler call.")
+	s.localWait = seconds(MetricLocalWait, "Time from the poll of a batch to a handler call.")
 	s.eventAge = seconds(MetricEventAge, "Time from an event to the handler.")
 	s.process = seconds(MetricProcess, "Duration of a handler call.")
 	s.setAsides = counter(MetricSetAside, "Records that wait in the retry topic.")
@@ -75,7 +75,8 @@ func (m *metrics) lane(topic string) []metric.RecordOption {
 
 // age records how long before now at was. A clock that runs ahead must not make
 // it negative.
-func (m *metrics) age(ctx context.Context, h metric.Float64Histogram, at, now time.Time, attrs []metric.RecordOption) {
+func (m *metrics) age(h metric.Float64Histogram, at, now time.Time, attrs []metric.RecordOption) {
+	ctx := context.TODO() // Of a record's own trace the histogram knows nothing.
 	d := now.Sub(at)
 	if d < 0 {
 		m.inFuture.Add(ctx, 1, m.byGroup)
@@ -84,7 +85,8 @@ func (m *metrics) age(ctx context.Context, h metric.Float64Histogram, at, now ti
 	h.Record(ctx, d.Seconds(), attrs...)
 }
 
-func (m *metrics) handled(ctx context.Context, records int, start time.Time, outcome class) {
+func (m *metrics) handled(ctx context.Context, records int, polled, start time.Time, outcome class) {
+	m.localWait.Record(ctx, start.Sub(polled).Seconds(), m.byGroup)
 	m.process.Record(ctx, time.Since(start).Seconds(), m.outcome[outcome])
 	m.batch.Record(ctx, int64(records), m.byGroup)
 }

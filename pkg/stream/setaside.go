@@ -32,7 +32,7 @@ func (c *Consumer) deadLetter(ctx context.Context, r *Record, reason string, cau
 	letter, o := c.copyOf(r, reason, cause)
 	letter.Topic = kafka.DLQTopic(o.topic, c.cfg.Group)
 	letter.Headers = o.appendTo(letter.Headers)
-	if err := c.client.ProduceSync(ctx, letter).FirstErr(); err != nil {
+	if err := c.produce(ctx, letter); err != nil {
 		return fmt.Errorf("dead-letter to %s: %w", letter.Topic, err)
 	}
 	if r.held != nil {
@@ -56,15 +56,15 @@ func (c *Consumer) setAside(ctx context.Context, r *Record, cause error) error {
 		// the end would put it behind its followers, so it waits where it is.
 		h.record.Attempt++
 		h.key.due = due
+		c.metrics.count(ctx, c.metrics.setAsides, r.lane.topic, reasonFault)
 	} else {
 		if !c.faults.Allow() {
 			return errFlood
 		}
-		if err := c.park(ctx, r, reasonFault, cause, due); err != nil {
+		if err := c.park(ctx, reasonFault, cause, due, r); err != nil {
 			return err
 		}
 	}
-	c.metrics.count(ctx, c.metrics.setAsides, r.lane.topic, reasonFault)
 	var p *panicked
 	if errors.As(cause, &p) && r.Attempt == 1 {
 		c.log.ErrorContext(ctx, "handler panicked", "panic", p.value, "stack", string(p.stack))
@@ -74,17 +74,32 @@ func (c *Consumer) setAside(ctx context.Context, r *Record, cause error) error {
 	return nil
 }
 
-// park sends a source record to its retry topic. From the acknowledgement on,
-// later records of its key follow it there.
-func (c *Consumer) park(ctx context.Context, r *Record, reason string, cause error, due time.Time) error {
-	parked, o := c.copyOf(r, reason, cause)
-	parked.Topic, o.notBefore = r.lane.retry, due
-	parked.Headers = o.appendTo(parked.Headers)
-	if err := c.client.ProduceSync(ctx, parked).FirstErr(); err != nil {
-		return fmt.Errorf("park in %s: %w", parked.Topic, err)
+// park sends source records to their retry topic. From the acknowledgement on,
+// later records of their keys follow them there.
+func (c *Consumer) park(ctx context.Context, reason string, cause error, due time.Time, records ...*Record) error {
+	parked := make([]*kgo.Record, len(records))
+	for i, r := range records {
+		var o origin
+		parked[i], o = c.copyOf(r, reason, cause)
+		parked[i].Topic, o.notBefore = r.lane.retry, due
+		parked[i].Headers = o.appendTo(parked[i].Headers)
 	}
-	r.lane.park(parked.Key, parked.Offset, due)
+	if err := c.produce(ctx, parked...); err != nil {
+		return fmt.Errorf("park in retry topic: %w", err)
+	}
+	for i, r := range records {
+		r.lane.park(parked[i].Key, parked[i].Offset, due)
+		c.metrics.count(ctx, c.metrics.setAsides, r.lane.topic, reason)
+	}
 	return nil
+}
+
+// produce returns when the brokers have all records. Failing, it may have
+// written some: then they are written again with the next try.
+func (c *Consumer) produce(ctx context.Context, records ...*kgo.Record) error {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.HandlerTimeout)
+	defer cancel()
+	return c.client.ProduceSync(ctx, records...).FirstErr() //nolint:wrapcheck // The callers say what it was for.
 }
 
 // copyOf copies key, value, partition and the original headers of r, and says

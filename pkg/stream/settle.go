@@ -28,7 +28,8 @@ func (c *Consumer) settle(ctx context.Context, batch []Record) (rest []Record) {
 	case rejected:
 		return c.reject(ctx, batch, err)
 	case fault:
-		if c.tries+1 < c.cfg.InPlace {
+		// A held record has its attempts already spread over time.
+		if c.tries+1 < c.cfg.InPlace && batch[0].held == nil {
 			return c.hinder(ctx, batch, err)
 		}
 		return c.bisect(ctx, batch, err)
@@ -50,19 +51,21 @@ func (c *Consumer) route(ctx context.Context, batch []Record) ([]Record, error) 
 		return batch, nil
 	}
 	kept := slices.Clone(batch[:first])
+	var parked []*Record
 	for i := first; i < len(batch); i++ {
-		r := &batch[i]
-		var err error
-		switch {
+		switch r := &batch[i]; {
 		case !r.diverted(now):
 			kept = append(kept, *r)
 		case r.malformed != nil:
-			err = c.deadLetter(ctx, r, reasonMalformed, r.malformed)
+			if err := c.deadLetter(ctx, r, reasonMalformed, r.malformed); err != nil {
+				return nil, err
+			}
 		case r.held == nil:
-			err = c.park(ctx, r, reasonParked, nil, time.Time{})
-			c.metrics.count(ctx, c.metrics.setAsides, r.lane.topic, reasonParked)
+			parked = append(parked, r)
 		}
-		if err != nil {
+	}
+	if len(parked) > 0 {
+		if err := c.park(ctx, reasonParked, nil, time.Time{}, parked...); err != nil {
 			return nil, err
 		}
 	}
@@ -85,12 +88,14 @@ func (r *Record) diverted(now time.Time) bool {
 func (c *Consumer) call(ctx context.Context, batch []Record) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.HandlerTimeout)
 	defer cancel()
+	ctx, span := startSpan(ctx, batch)
 	start := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
 			err = &panicked{p, debug.Stack()}
 		}
-		c.metrics.handled(ctx, len(batch), start, c.classify(err))
+		endSpan(span, err)
+		c.metrics.handled(ctx, len(batch), c.polled, start, c.classify(err))
 	}()
 	return c.cfg.Handler(ctx, batch)
 }
