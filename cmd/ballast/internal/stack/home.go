@@ -27,7 +27,7 @@ func (h Home) Log(child string) string { return h.Path("logs", child+".log") }
 
 // prepare creates the directory with what every stack needs in it.
 func (h Home) prepare() error {
-	for dir, mode := range map[string]fs.FileMode{"": 0o755, "logs": 0o755, "secrets": 0o700, "keys": 0o700} {
+	for dir, mode := range map[string]fs.FileMode{"": 0o755, "logs": 0o755, "provider": 0o755, "secrets": 0o700, "keys": 0o700} {
 		if err := os.MkdirAll(h.Path(dir), mode); err != nil {
 			return fmt.Errorf("home directory (--home): %w", err)
 		}

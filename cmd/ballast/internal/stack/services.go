@@ -29,7 +29,7 @@ func (u *upper) services() ([]Child, error) {
 	u.endpoints.Provider = localURL(u.layout.Provider())
 	children := []Child{u.service("provider", u.layout.Provider(), u.layout.ProviderAdmin(), map[string]string{
 		"PROVIDER_API_KEY": apiKey,
-		"PROVIDER_DIR":     u.Home.Path("provider"),
+		"BOOK_FILE":        u.Home.Path("provider", "book.jsonl"),
 	})}
 	for i, name := range services {
 		env := map[string]string{

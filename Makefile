@@ -1,0 +1,84 @@
+# `make` lists what there is. A target with a comment after ## is for people.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Home directory of the stack, and the flags of `ballast up`.
+export BALLAST_HOME ?= .ballast
+export UP ?=
+# Order history in the UCI Online Retail format, .gz or not.
+CSV ?= cmd/ballast/internal/retail/testdata/sample.csv
+REPLAY ?=
+LOAD ?= --duration 30s
+# Packages of `make test`.
+PKG ?= ./...
+
+golangci = scripts/tool.sh golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint v2.15.0
+buf = scripts/tool.sh buf github.com/bufbuild/buf/cmd/buf v1.75.0
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the tool and every service under bin/
+	@scripts/build.sh
+
+.PHONY: run
+run: servers build ## Run everything on this machine until Ctrl-C (UP="--broker apache")
+	@exec bin/ballast up --home $(BALLAST_HOME) $(UP)
+
+.PHONY: down
+down: ## Stop a stack that runs in the background
+	@bin/ballast down --home $(BALLAST_HOME)
+
+.PHONY: replay
+replay: servers build ## Place a shop's order history and reconcile (CSV=file REPLAY="--stock 50")
+	@scripts/with-stack.sh replay --csv $(CSV) $(REPLAY)
+
+.PHONY: bench
+bench: servers build ## Measure completed checkouts/s (LOAD="--duration 30s")
+	@scripts/with-stack.sh load $(LOAD)
+
+.PHONY: test
+test: servers ## Run every test on real Postgres, real Redis and kfake (PKG=./pkg/stream/...)
+	@go test -timeout 15m $(PKG)
+
+.PHONY: test-race
+test-race: servers ## Run every test under the race detector
+	@go test -race -timeout 30m $(PKG)
+
+.PHONY: test-kafka
+test-kafka: servers java build ## Run the tests that touch a broker on a real Apache Kafka
+	@scripts/test-kafka.sh
+
+.PHONY: lint
+lint: ## Check style and the import rules
+	@tool=$$($(buf)); "$$tool" lint; "$$tool" format --diff --exit-code proto
+	@tool=$$($(golangci)); "$$tool" run ./...
+
+.PHONY: fmt
+fmt: ## Format Go and protos
+	@tool=$$($(golangci)); "$$tool" fmt ./...
+	@tool=$$($(buf)); "$$tool" format -w proto
+
+.PHONY: generate
+generate: ## Generate gen/ from the protos
+	@tool=$$($(buf)); "$$tool" generate
+
+.PHONY: check-generated
+check-generated: ## Fail when gen/ is not what the protos generate
+	@tool=$$($(buf)); scripts/check-generated.sh "$$tool"
+
+.PHONY: servers
+servers: # Postgres and Redis, installed where that can be done.
+	@scripts/install.sh postgres redis
+
+.PHONY: java
+java: # What a real Apache Kafka needs.
+	@scripts/install.sh java
+
+.PHONY: clean
+clean: ## Remove what was built; the data of stacks stays
+	@rm -rf bin .tools

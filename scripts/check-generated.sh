@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Fails when gen/ is not what the protos generate. Usage: scripts/check-generated.sh BUF
+set -euo pipefail
+cd "$(dirname "$0")/.."
+fresh=$(mktemp -d)
+trap 'rm -rf "$fresh"' EXIT
+"$1" generate -o "$fresh"
+if ! diff -r gen "$fresh/gen"; then
+  echo "gen/ is stale: run 'make generate' and commit the result" >&2
+  exit 1
+fi
