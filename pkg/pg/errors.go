@@ -47,6 +47,14 @@ func Transient(err error) bool {
 		errors.Is(err, pgconn.ErrConnClosed) || errors.As(err, &ne) || errors.As(err, &ce) || pgconn.SafeToRetry(err)
 }
 
+// DataFault says whether err is about the data of one of the rows: a value out
+// of range, or a constraint that nobody mapped to an outcome. In a batch it
+// tells that one of the items is to blame, not which.
+func DataFault(err error) bool {
+	var pe *pgconn.PgError
+	return errors.As(err, &pe) && (pe.Code[:2] == "22" || pe.Code[:2] == "23")
+}
+
 // Constraint names the constraint that err violates, or is empty. A name maps
 // to an outcome; an SQLSTATE alone decides nothing.
 func Constraint(err error) string {

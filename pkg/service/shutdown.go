@@ -12,6 +12,9 @@ import (
 func (h *Host) shutdown(ctx context.Context) error {
 	h.Logger.Info("stopping", "drain_delay", h.cfg.Settings.DrainDelay.String())
 	close(h.draining)
+	// Connections that are kept alive would carry calls past every balancer: from
+	// now on each answer closes its own.
+	h.publicServer.SetKeepAlivesEnabled(false)
 	if h.started.Load() {
 		time.Sleep(h.cfg.Settings.DrainDelay)
 	}

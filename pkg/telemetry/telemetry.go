@@ -63,16 +63,16 @@ func Start(ctx context.Context, cfg Config) (*Telemetry, error) {
 	}
 	t := &Telemetry{Registry: prometheus.NewRegistry()}
 	if err := t.startLogs(ctx, cfg, res); err != nil {
-		return nil, errors.Join(fmt.Errorf("OTEL_LOGS_EXPORTER: %w", err), t.Shutdown(ctx))
+		return nil, errors.Join(variable("OTEL_LOGS_EXPORTER", err), t.Shutdown(ctx))
 	}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		t.Logger.Warn("telemetry is not delivered", "error", err)
 	}))
 	if err := t.startTraces(ctx, res); err != nil {
-		return nil, errors.Join(fmt.Errorf("OTEL_TRACES_EXPORTER: %w", err), t.Shutdown(ctx))
+		return nil, errors.Join(variable("OTEL_TRACES_EXPORTER", err), t.Shutdown(ctx))
 	}
 	if err := t.startMetrics(ctx, res); err != nil {
-		return nil, errors.Join(fmt.Errorf("OTEL_METRICS_EXPORTER: %w", err), t.Shutdown(ctx))
+		return nil, errors.Join(variable("OTEL_METRICS_EXPORTER", err), t.Shutdown(ctx))
 	}
 	t.Metrics = promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 	return t, nil
@@ -179,4 +179,9 @@ func exported(variable string) bool {
 	default:
 		return true
 	}
+}
+
+// variable says which setting an error comes from.
+func variable(name string, err error) error {
+	return fmt.Errorf("%s=%s: %w", name, os.Getenv(name), err)
 }

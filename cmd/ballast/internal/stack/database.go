@@ -14,7 +14,12 @@ import (
 // PostgresURL is how the superuser, or whoever POSTGRES_URL named, reaches a
 // database of the stack: for tools that look from outside.
 func (h Home) PostgresURL(database string) (string, error) {
-	content, err := readFile(h.urlFile(database + "_admin"))
+	return h.RoleURL(database + "_admin")
+}
+
+// RoleURL is how a role reaches its database: <service>_owner, <service>_app.
+func (h Home) RoleURL(role string) (string, error) {
+	content, err := readFile(h.urlFile(role))
 	if err != nil {
 		return "", fmt.Errorf("database URL: %w", err)
 	}

@@ -199,7 +199,7 @@ Place an order, and look at it:
   curl -s %[3]s/orders.v1.OrderService/ListOrders -H 'Content-Type: application/json' \
     -H "Authorization: Bearer $TOKEN" -d '{}'
 
-Ctrl-C stops everything; the data stays in %[4]s.
+Ctrl-C or '%[1]s down%[2]s' stops everything; the data stays in %[4]s.
 `, self, flag, e.Orders, home)
 }
 

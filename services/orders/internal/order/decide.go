@@ -196,10 +196,7 @@ func (d *decision) undone(a Answer) {
 // overdue re-sends a few times, then gives up in the direction of safety.
 func (d *decision) overdue() {
 	cancelling := d.s.Status == Cancelling
-	step := d.s.Status.pending()
-	if cancelling {
-		step = d.s.Undo.Last()
-	}
+	step := d.s.Awaits()
 	giveUp := d.s.Since.Add(d.p.CompensateAfter)
 	switch {
 	case d.now.Before(giveUp) && d.s.Resends < d.p.MaxResends:

@@ -200,3 +200,11 @@ func (s Status) String() string {
 	}
 	return "UNKNOWN"
 }
+
+// Awaits is the step whose answer, or whose undoing's answer, the order waits for.
+func (s State) Awaits() Step {
+	if s.Status == Cancelling {
+		return s.Undo.Last()
+	}
+	return s.Status.pending()
+}

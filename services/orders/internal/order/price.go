@@ -1,8 +1,9 @@
 package order
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
+	"slices"
 
 	"example.com/ballast/pkg/money"
 )
@@ -98,25 +99,10 @@ func Price(wanted []Wanted, products map[string]Product) ([]Line, money.Money, *
 	return lines, total, nil
 }
 
-// ErrKeyReused means that the idempotency key was used for another request.
-var ErrKeyReused = errors.New("idempotency key was used for another request")
-
-// PriceChanged means that the customer expected another total.
-type PriceChanged struct{ Expected, Actual money.Money }
-
-func (p *PriceChanged) Error() string {
-	return fmt.Sprintf("total is %s, not %s as expected", p.Actual, p.Expected)
-}
-
-// Recipient is the personal part of an address; it is no part of any event.
-type Recipient struct {
-	Name       string   `json:"name,omitempty"`
-	Lines      []string `json:"lines,omitempty"`
-	City       string   `json:"city,omitempty"`
-	PostalCode string   `json:"postalCode,omitempty"`
-}
-
-// Empty says whether there is nothing to keep.
-func (r Recipient) Empty() bool {
-	return r.Name == "" && len(r.Lines) == 0 && r.City == "" && r.PostalCode == ""
+// Newest folds several versions of a product into the highest, sorted by SKU.
+func Newest(products []Product) []Product {
+	sorted := slices.SortedFunc(slices.Values(products), func(a, b Product) int {
+		return cmp.Or(cmp.Compare(a.SKU, b.SKU), cmp.Compare(b.Version, a.Version))
+	})
+	return slices.CompactFunc(sorted, func(a, b Product) bool { return a.SKU == b.SKU })
 }

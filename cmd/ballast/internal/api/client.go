@@ -1,0 +1,128 @@
+// Package api talks to a running stack the way that its users do: through the
+// public APIs, as a customer or as an operator, with nothing but a token. What
+// it reads is what the outside can know.
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
+
+	"example.com/ballast/gen/inventory/v1/inventoryv1connect"
+	"example.com/ballast/gen/orders/v1/ordersv1connect"
+	"example.com/ballast/gen/payments/v1/paymentsv1connect"
+	"example.com/ballast/pkg/edge"
+)
+
+// Endpoints are the base URLs of a stack.
+type Endpoints struct {
+	Orders, Inventory, Payments, Provider string
+}
+
+// Mint signs a token for a subject, with the operator scope or without.
+type Mint func(subject string, operator bool) (string, error)
+
+// Config says what to talk to and how.
+type Config struct {
+	Endpoints Endpoints
+	Mint      Mint
+	// Wait is how long a call is retried while the other side is away, 60 s when zero.
+	Wait time.Duration
+	// Attempt is the deadline of one attempt, 10 s when zero.
+	Attempt time.Duration
+	// JSON sends Connect JSON as curl does, in place of Protobuf.
+	JSON bool
+}
+
+// Client is safe for concurrent use.
+type Client struct {
+	// The services. Do calls them with a token: an operator's, unless the
+	// context comes from As.
+	Orders    ordersv1connect.OrderServiceClient
+	Inventory inventoryv1connect.InventoryServiceClient
+	Payments  paymentsv1connect.PaymentServiceClient
+	// Retries counts attempts after the first.
+	Retries Counter
+
+	provider string
+	http     *http.Client
+	retrier  retrier
+	signer   signer
+}
+
+// New makes a client. No connection is opened before the first call.
+func New(cfg Config) *Client {
+	c := &Client{provider: cfg.Endpoints.Provider, http: edge.NewHTTPClient()}
+	c.retrier = newRetrier(or(cfg.Wait, time.Minute), or(cfg.Attempt, 10*time.Second), &c.Retries)
+	c.signer = signer{mint: cfg.Mint, tokens: map[string]token{}}
+	var options []connecthttp.Option
+	if cfg.JSON {
+		options = append(options, connecthttp.WithProtoJSON())
+	}
+	dial := func(url string) *connect.Client { return edge.NewClientHTTP(c.http, url, "", options...) }
+	c.Orders = ordersv1connect.NewOrderServiceClient(dial(cfg.Endpoints.Orders))
+	c.Inventory = inventoryv1connect.NewInventoryServiceClient(dial(cfg.Endpoints.Inventory))
+	c.Payments = paymentsv1connect.NewPaymentServiceClient(dial(cfg.Endpoints.Payments))
+	return c
+}
+
+func or(d, otherwise time.Duration) time.Duration {
+	if d > 0 {
+		return d
+	}
+	return otherwise
+}
+
+type customerKey struct{}
+
+// As makes the calls of a context those of one customer.
+func As(ctx context.Context, customer string) context.Context {
+	return context.WithValue(ctx, customerKey{}, customer)
+}
+
+// operatorSubject is who an operator's token names.
+const operatorSubject = "operator"
+
+// tokenLife is how long a token is used before a new one is signed. By
+// judgement: well under the hour that development tokens live.
+const tokenLife = 10 * time.Minute
+
+type token struct {
+	text   string
+	signed time.Time
+}
+
+// signer signs one token per caller and keeps it.
+type signer struct {
+	mint   Mint
+	mu     sync.RWMutex
+	tokens map[string]token // by customer; "" is the operator
+}
+
+// token returns the token of the context's customer, or else an operator's.
+func (a *signer) token(ctx context.Context) (string, error) {
+	customer, _ := ctx.Value(customerKey{}).(string)
+	a.mu.RLock()
+	known := a.tokens[customer]
+	a.mu.RUnlock()
+	if known.text != "" && time.Since(known.signed) < tokenLife {
+		return known.text, nil
+	}
+	subject := customer
+	if customer == "" {
+		subject = operatorSubject
+	}
+	text, err := a.mint(subject, customer == "")
+	if err != nil {
+		return "", fmt.Errorf("sign a token for %s: %w", subject, err)
+	}
+	a.mu.Lock()
+	a.tokens[customer] = token{text: text, signed: time.Now()}
+	a.mu.Unlock()
+	return text, nil
+}

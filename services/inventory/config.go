@@ -1,0 +1,59 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"example.com/ballast/pkg/config"
+	"example.com/ballast/pkg/service"
+)
+
+// Config are the settings of inventory, read from the environment.
+type Config struct {
+	service.Settings
+
+	// PostgresURL reaches the database as a role without DDL.
+	PostgresURL config.Secret `env:"POSTGRES_URL,required,notEmpty"`
+	// PostgresMigrationURL reaches it as its owner. When set, the schema is brought
+	// up to date at the start.
+	PostgresMigrationURL config.Secret `env:"POSTGRES_MIGRATION_URL"`
+	// PostgresConns bounds the pool: one for the consumer, one for the relay, the
+	// others for the API.
+	PostgresConns int32 `env:"POSTGRES_CONNS" envDefault:"8"`
+
+	KafkaBrokers     []string `env:"KAFKA_BROKERS,required,notEmpty"`
+	KafkaPartitions  int32    `env:"KAFKA_PARTITIONS" envDefault:"1"`
+	KafkaReplication int16    `env:"KAFKA_REPLICATION" envDefault:"1"`
+
+	// RedisURL is inventory's own cache.
+	RedisURL config.Secret `env:"REDIS_URL,required,notEmpty"`
+	// JWTPublicKeyFile holds the Ed25519 keys that sign tokens, in PEM.
+	JWTPublicKeyFile string `env:"JWT_PUBLIC_KEY_FILE,required,notEmpty"`
+
+	// MaxBatch bounds the commands that are decided in one transaction.
+	MaxBatch int `env:"MAX_BATCH" envDefault:"512"`
+	// UnservedCountries are refused as destinations, ISO 3166-1 alpha-2.
+	UnservedCountries []string `env:"UNSERVED_COUNTRIES" envDefault:"KP,SY,CU,IR"`
+	// RepublishEvery is how often the whole catalogue is announced again.
+	RepublishEvery time.Duration `env:"REPUBLISH_EVERY" envDefault:"10m"`
+}
+
+// Validate joins everything that is wrong.
+func (c Config) Validate() error {
+	var errs []error
+	require := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	require(c.PostgresConns >= 3, "POSTGRES_CONNS=%d: want 3 or more", c.PostgresConns)
+	require(c.KafkaPartitions >= 1, "KAFKA_PARTITIONS=%d: want 1 or more", c.KafkaPartitions)
+	require(c.KafkaReplication >= 1, "KAFKA_REPLICATION=%d: want 1 or more", c.KafkaReplication)
+	require(c.MaxBatch >= 1 && c.MaxBatch <= 4096, "MAX_BATCH=%d: want 1 to 4096", c.MaxBatch)
+	require(c.RepublishEvery >= time.Second, "REPUBLISH_EVERY=%s: want 1s or more", c.RepublishEvery)
+	for _, country := range c.UnservedCountries {
+		require(len(country) == 2, "UNSERVED_COUNTRIES: %q is no country: want codes of two letters, such as KP,SY", country)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,103 @@
+// Command inventory owns products, stock, reservations and shipments.
+//
+//	           commands            answers, products
+//	Kafka ---> stream --> events --> stock --> postgres --> outbox --> Kafka
+//	                      decode     decide    one write    relay
+//
+//	people --> edge ----> rpc ---> postgres
+//	                       '-----> cache (Redis), products only
+//
+//	lease "republisher": one process announces the catalogue on a schedule
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"example.com/ballast/pkg/config"
+	"example.com/ballast/pkg/ids"
+	"example.com/ballast/pkg/message"
+	"example.com/ballast/pkg/outbox"
+	"example.com/ballast/pkg/pg"
+	"example.com/ballast/pkg/service"
+	"example.com/ballast/services/inventory/internal/events"
+	"example.com/ballast/services/inventory/internal/postgres"
+	"example.com/ballast/services/inventory/internal/stock"
+)
+
+func main() {
+	cfg, err := config.Load[Config]()
+	if err == nil {
+		err = run(context.Background(), cfg)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "inventory: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends or a signal comes. The end is service.Run's: calls
+// are answered, the loops finish what they hold, then the clients close.
+func run(ctx context.Context, cfg Config) error {
+	return service.Run(ctx, service.Config{Name: "inventory", Version: "dev", Settings: cfg.Settings, Print: cfg},
+		func(ctx context.Context, h *service.Host) error { return setup(ctx, cfg, h) })
+}
+
+// setup builds from the outside in, so that everything that is opened is there
+// before something needs it.
+func setup(ctx context.Context, cfg Config, h *service.Host) error {
+	if cfg.PostgresMigrationURL != "" {
+		if err := pg.Migrate(ctx, string(cfg.PostgresMigrationURL), postgres.Migrations(), h.Logger); err != nil {
+			return err
+		}
+	}
+	pool, err := pg.Open(ctx, pg.Config{
+		URL: string(cfg.PostgresURL), App: "inventory", MaxConns: cfg.PostgresConns, Logger: h.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	h.OnClose("postgres", func(context.Context) error { pool.Close(); return nil })
+	client, err := connectKafka(ctx, cfg, h)
+	if err != nil {
+		return err
+	}
+
+	holder := ids.New().String()
+	relay := outbox.NewRelay(outbox.Config{
+		Pool: pool, Client: client, Lease: newLease(h, pool, "outbox", holder), Logger: h.Logger,
+	})
+	store := postgres.New(postgres.Config{
+		Pool:    pool,
+		Decider: stock.NewDecider(cfg.UnservedCountries),
+		AnnounceProduct: func(p stock.Product) (message.Message, error) {
+			return events.EncodeProduct(p, time.Now())
+		},
+		Signal: relay.Signal,
+	})
+	consumer, err := newConsumer(cfg, h, store)
+	if err != nil {
+		return err
+	}
+	republisher := &events.Republisher{
+		Every: cfg.RepublishEvery,
+		Empty: func(ctx context.Context) (bool, error) {
+			return events.TopicEmpty(ctx, kadm.NewClient(client), events.ProductsTopic)
+		},
+		Republish: store.Republish,
+		Logger:    h.Logger,
+	}
+	if err := serve(cfg, h, store); err != nil {
+		return err
+	}
+	h.Go("outbox relay", relay.Run)
+	h.Go("commands", consumer.Run)
+	h.Go("republisher", func(ctx context.Context) error {
+		return newLease(h, pool, "republisher", holder).Run(ctx, republisher.Lead)
+	})
+	return nil
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"example.com/ballast/gen/inventory/v1/inventoryv1connect"
+	pkgcache "example.com/ballast/pkg/cache"
+	"example.com/ballast/pkg/edge"
+	"example.com/ballast/pkg/kafka"
+	"example.com/ballast/pkg/lease"
+	"example.com/ballast/pkg/outbox"
+	"example.com/ballast/pkg/pg"
+	"example.com/ballast/pkg/service"
+	"example.com/ballast/pkg/stream"
+	"example.com/ballast/services/inventory/internal/cache"
+	"example.com/ballast/services/inventory/internal/events"
+	"example.com/ballast/services/inventory/internal/postgres"
+	"example.com/ballast/services/inventory/internal/rpc"
+)
+
+// leaseTTL is how long the work of a crashed leader lies idle.
+const leaseTTL = 5 * time.Second
+
+func newLease(h *service.Host, pool *pgxpool.Pool, name, holder string) *lease.Lease {
+	l := lease.New(pool, name, holder, leaseTTL)
+	l.Logger = h.Logger
+	return l
+}
+
+// connectKafka waits for the brokers and makes the topics that are missing.
+func connectKafka(ctx context.Context, cfg Config, h *service.Host) (*kgo.Client, error) {
+	opts := append(kafka.Options(cfg.KafkaBrokers, "inventory"), outbox.ProducerOptions()...)
+	client, err := kgo.NewClient(append(opts, kgo.WithLogger(kafka.Logger(h.Logger)))...)
+	if err != nil {
+		return nil, fmt.Errorf("KAFKA_BROKERS: %w", err)
+	}
+	h.OnClose("kafka", func(ctx context.Context) error {
+		defer client.Close()
+		return client.Flush(ctx)
+	})
+	topic := func(name string, config map[string]string) kafka.Topic {
+		return kafka.Topic{Name: name, Partitions: cfg.KafkaPartitions, Replication: cfg.KafkaReplication, Config: config}
+	}
+	err = kafka.EnsureTopics(ctx, client, []kafka.Topic{
+		topic(events.CommandsTopic, nil),
+		topic(events.EventsTopic, nil),
+		topic(events.ProductsTopic, map[string]string{"cleanup.policy": "compact"}),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return client, nil
+}
+
+// newConsumer decides the commands. What violates a constraint that no outcome
+// has a name for must have been caused by a record, and is found by bisection.
+func newConsumer(cfg Config, h *service.Host, store *postgres.Store) (*stream.Consumer, error) {
+	return stream.New(stream.Config{
+		Client:      kafka.Options(cfg.KafkaBrokers, "inventory"),
+		Group:       events.Group,
+		Topics:      []string{events.CommandsTopic},
+		Handler:     events.NewHandler(store.Apply, time.Now).HandleBatch,
+		MaxBatch:    cfg.MaxBatch,
+		Transient:   pg.Transient,
+		RecordFault: func(err error) bool { return pg.Constraint(err) != "" },
+		Replication: cfg.KafkaReplication,
+		Logger:      h.Logger,
+	})
+}
+
+// serve mounts the API.
+func serve(cfg Config, h *service.Host, store *postgres.Store) error {
+	redis, err := pkgcache.Open(string(cfg.RedisURL))
+	if err != nil {
+		return fmt.Errorf("REDIS_URL: %w", err)
+	}
+	h.OnClose("redis", func(context.Context) error { return redis.Close() })
+	products, err := cache.NewProducts(redis, h.Logger, store.Product)
+	if err != nil {
+		return err
+	}
+	verifier, err := edge.ReadVerifier(cfg.JWTPublicKeyFile)
+	if err != nil {
+		return fmt.Errorf("JWT_PUBLIC_KEY_FILE: %w", err)
+	}
+	server, err := edge.NewServer(edge.Config{
+		Logger: h.Logger, Verifier: verifier, Healthy: h.Healthy, Draining: h.Draining(),
+	})
+	if err != nil {
+		return err
+	}
+	inventoryv1connect.RegisterInventoryServiceHandler(server.RPC, rpc.NewServer(store, products))
+	handler, err := server.Handler()
+	if err != nil {
+		return err
+	}
+	h.Serve(handler)
+	return nil
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"example.com/ballast/pkg/config"
+	"example.com/ballast/pkg/service"
+	"example.com/ballast/services/orders/internal/order"
+)
+
+// Config of orders, all from the environment.
+type Config struct {
+	service.Settings
+
+	// PostgresURL is this service's own database, by the role without DDL.
+	PostgresURL config.Secret `env:"POSTGRES_URL,required"`
+	// PostgresMigrationURL is the same by its owner; when it is set, the service
+	// migrates at its start.
+	PostgresMigrationURL config.Secret `env:"POSTGRES_MIGRATION_URL"`
+	// KafkaBrokers are host:port.
+	KafkaBrokers []string `env:"KAFKA_BROKERS,required"`
+	// KafkaPartitions and KafkaReplication hold for topics that are created here.
+	KafkaPartitions  int32 `env:"KAFKA_PARTITIONS" envDefault:"1"`
+	KafkaReplication int16 `env:"KAFKA_REPLICATION" envDefault:"1"`
+	// RedisURL is this service's own cache.
+	RedisURL config.Secret `env:"REDIS_URL,required"`
+	// JWTPublicKeyFile checks the bearer tokens: PEM, Ed25519.
+	JWTPublicKeyFile string `env:"JWT_PUBLIC_KEY_FILE,required"`
+
+	// IntakeBatch caps the orders of one transaction, IntakeQueue those that
+	// wait for one; beyond it PlaceOrder answers unavailable at once.
+	IntakeBatch int `env:"INTAKE_BATCH" envDefault:"256"`
+	IntakeQueue int `env:"INTAKE_QUEUE" envDefault:"2048"`
+
+	// ResendAfter is the wait before a command is sent again, doubled each time.
+	ResendAfter time.Duration `env:"RESEND_AFTER" envDefault:"30s"`
+	// MaxResends bounds the re-sends of one command.
+	MaxResends int32 `env:"MAX_RESENDS" envDefault:"3"`
+	// CompensateAfter is how long one step may take before the order is undone.
+	CompensateAfter time.Duration `env:"COMPENSATE_AFTER" envDefault:"10m"`
+	// SweepEvery is how often orders that wait too long are looked for.
+	SweepEvery time.Duration `env:"SWEEP_EVERY" envDefault:"1s"`
+	// SweepBatch caps the orders of one sweep, and so the re-sends a second.
+	SweepBatch int `env:"SWEEP_BATCH" envDefault:"200"`
+}
+
+func (c Config) policy() order.Policy {
+	return order.Policy{ResendAfter: c.ResendAfter, MaxResends: c.MaxResends, CompensateAfter: c.CompensateAfter}
+}
+
+// Validate refuses settings under which the service would not do its work.
+func (c Config) Validate() error {
+	var errs []error
+	positive := func(name string, v int64) {
+		if v <= 0 {
+			errs = append(errs, fmt.Errorf("%s must be more than zero", name))
+		}
+	}
+	positive("KAFKA_PARTITIONS", int64(c.KafkaPartitions))
+	positive("KAFKA_REPLICATION", int64(c.KafkaReplication))
+	positive("INTAKE_BATCH", int64(c.IntakeBatch))
+	positive("INTAKE_QUEUE", int64(c.IntakeQueue))
+	positive("RESEND_AFTER", int64(c.ResendAfter))
+	positive("SWEEP_EVERY", int64(c.SweepEvery))
+	positive("SWEEP_BATCH", int64(c.SweepBatch))
+	if c.MaxResends < 0 || c.MaxResends > 10 {
+		errs = append(errs, errors.New("MAX_RESENDS must be from 0 to 10"))
+	}
+	if c.CompensateAfter <= c.ResendAfter {
+		errs = append(errs, errors.New("COMPENSATE_AFTER must be longer than RESEND_AFTER"))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"example.com/ballast/pkg/kafka"
+	"example.com/ballast/pkg/pg"
+	"example.com/ballast/pkg/service"
+	"example.com/ballast/pkg/stream"
+	"example.com/ballast/services/orders/internal/events"
+	"example.com/ballast/services/orders/internal/postgres"
+)
+
+// Consumer groups of this service: two, so that a long catalogue never delays a
+// checkout.
+const (
+	group         = "orders"
+	productsGroup = "orders.products"
+)
+
+// consume starts a consumer for the answers and one for the catalogue.
+func consume(host *service.Host, cfg Config, store *postgres.Store) error {
+	base := stream.Config{
+		Client: kafka.Options(cfg.KafkaBrokers, "orders"), Replication: cfg.KafkaReplication,
+		Transient: pg.Transient, RecordFault: pg.DataFault, Logger: host.Logger,
+	}
+	answers := base
+	answers.Group, answers.Topics = group, []string{events.InventoryEvents, events.PaymentsEvents}
+	answers.Handler = events.Answers(store.Tell)
+	products := base
+	products.Group, products.Topics = productsGroup, []string{events.InventoryProducts}
+	products.Handler = events.Products(store.UpsertProducts)
+	for _, c := range []stream.Config{answers, products} {
+		consumer, err := stream.New(c)
+		if err != nil {
+			return err
+		}
+		host.Go("consumer of group "+c.Group, consumer.Run)
+	}
+	return nil
+}

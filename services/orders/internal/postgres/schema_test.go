@@ -1,0 +1,61 @@
+package postgres
+
+import (
+	"io/fs"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"example.com/ballast/pkg/lease"
+	"example.com/ballast/pkg/outbox"
+	"example.com/ballast/pkg/testkit"
+)
+
+// Every statement fits the migrated schema.
+func TestStatementsPrepare(t *testing.T) {
+	t.Parallel()
+	migrations, err := Migrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := testkit.Postgres(t, migrations).Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	for name, sql := range map[string]string{
+		"lockOrders": lockOrders, "updateOrders": updateOrders, "insertEvents": insertEvents, "selectStates": selectStates,
+		"selectByKey": selectByKey, "selectProducts": selectProducts, "insertOrders": insertOrders, "insertRecipients": insertRecipients,
+		"selectView": selectView, "selectCustomerPage": selectCustomerPage, "selectPage": selectPage, "selectHistory": selectHistory,
+		"upsertProducts": upsertProducts, "claimOverdue": claimOverdue, "selectFirstEvents": selectFirstEvents,
+	} {
+		rewritten, _, err := pgx.NamedArgs{}.RewriteQuery(t.Context(), conn.Conn(), sql, nil)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := conn.Conn().Prepare(t.Context(), name, rewritten); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What belongs to the packages is in the migrations word for word.
+func TestPlatformTables(t *testing.T) {
+	t.Parallel()
+	migrations, err := Migrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, schema := range map[string]string{
+		"00002_create_outbox.sql": outbox.Schema, "00003_create_lease.sql": lease.Schema,
+	} {
+		text, err := fs.ReadFile(migrations, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), strings.TrimSpace(schema)) {
+			t.Errorf("%s does not contain its package's schema", file)
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"example.com/ballast/pkg/ids"
+	"example.com/ballast/services/orders/internal/order"
+)
+
+// Overdue orders are locked against other sweepers, which skip them. Other
+// writers wait, for the few milliseconds of one sweep.
+const claimOverdue = selectState + `
+WHERE open AND deadline < @now ORDER BY order_id LIMIT @count FOR UPDATE SKIP LOCKED`
+
+const selectFirstEvents = `
+SELECT order_id, version, type, data, occurred_at FROM order_events WHERE order_id = ANY(@order_ids::uuid[]) AND version = 1`
+
+// Sweep looks at up to count orders whose deadline has passed and re-sends,
+// compensates or calls an operator, as the domain decides. A step for which
+// hold says true is left alone for now. It returns how many orders it changed;
+// fewer than count means that no more are due.
+func (s *Store) Sweep(ctx context.Context, count int, hold func(order.Step) bool) (int, error) {
+	var changes []*change
+	err := pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
+		at := s.now()
+		rows, err := tx.Query(ctx, claimOverdue, pgx.StrictNamedArgs{"now": at, "count": count})
+		if err != nil {
+			return err
+		}
+		states, err := pgx.CollectRows(rows, scanState)
+		if err != nil {
+			return err
+		}
+		if err := s.addLines(ctx, tx, states); err != nil {
+			return err
+		}
+		changes = nil
+		for _, state := range states {
+			if hold(state.Awaits()) {
+				continue
+			}
+			c := &change{before: state, after: state}
+			events, commands, err := order.Decide(state, order.DeadlinePassed{}, at, s.Policy)
+			if err != nil {
+				return err
+			}
+			c.record(events, commands, at)
+			changes = append(changes, c)
+		}
+		changes = withEvents(changes)
+		return s.update(ctx, tx, changes, at)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("sweep overdue orders: %w", err)
+	}
+	s.committed(changes)
+	return len(changes), nil
+}
+
+// addLines reads the lines of the orders that wait for stock: they are what a
+// re-sent ReserveStock carries.
+func (s *Store) addLines(ctx context.Context, tx pgx.Tx, states []order.State) error {
+	at := make(map[ids.ID]int)
+	var list []ids.ID
+	for i, state := range states {
+		if state.Status == order.Placed {
+			at[state.ID] = i
+			list = append(list, state.ID)
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, selectFirstEvents, pgx.StrictNamedArgs{"order_ids": list})
+	if err != nil {
+		return err
+	}
+	var r storedEvent
+	_, err = pgx.ForEachRow(rows, []any{&r.order, &r.version, &r.typ, &r.data, &r.at}, func() error {
+		recorded, err := r.decode(s.Codec)
+		if err != nil {
+			return err
+		}
+		states[at[r.order]].Lines = order.Evolve(order.State{}, recorded).Lines
+		return nil
+	})
+	return err
+}
