@@ -941,15 +941,15 @@ var File_inventory_v1_service_proto protoreflect.FileDescriptor
 
 const file_inventory_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1ainventory/v1/service.proto\x12\finventory.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19inventory/v1/events.proto\x1a\x14money/v1/money.proto\"\xb5\x01\n" +
-	"\aProduct\x12\x1b\n" +
-	"\x03sku\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03sku\x12*\n" +
-	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\vdescription\x12-\n" +
+	"\x1ainventory/v1/service.proto\x12\finventory.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19inventory/v1/events.proto\x1a\x14money/v1/money.proto\"\xdf\x01\n" +
+	"\aProduct\x120\n" +
+	"\x03sku\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18@2\x13^[^\\x00-\\x1f\\x7f]*$R\x03sku\x12?\n" +
+	"\vdescription\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xf4\x032\x13^[^\\x00-\\x1f\\x7f]*$R\vdescription\x12-\n" +
 	"\x05price\x18\x03 \x01(\v2\x0f.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x05price\x12\x18\n" +
 	"\aversion\x18\x04 \x01(\x03R\aversion\x12\x18\n" +
-	"\adeleted\x18\x05 \x01(\bR\adeleted\"0\n" +
-	"\x11GetProductRequest\x12\x1b\n" +
-	"\x03sku\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03sku\"E\n" +
+	"\adeleted\x18\x05 \x01(\bR\adeleted\"E\n" +
+	"\x11GetProductRequest\x120\n" +
+	"\x03sku\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18@2\x13^[^\\x00-\\x1f\\x7f]*$R\x03sku\"E\n" +
 	"\x12GetProductResponse\x12/\n" +
 	"\aproduct\x18\x01 \x01(\v2\x15.inventory.v1.ProductR\aproduct\"g\n" +
 	"\x13ListProductsRequest\x12'\n" +
