@@ -61,7 +61,7 @@ func root(kill context.Context) *cobra.Command {
 	at := func() stack.Home { return stack.Home(*home) }
 	cmd.AddCommand(
 		upCommand(at, kill), downCommand(at), statusCommand(at), tokenCommand(at),
-		replayCommand(at), reconcileCommand(at), orderCommand(at),
+		replayCommand(at), reconcileCommand(at), loadCommand(at), orderCommand(at),
 		brokerCommand(), miniredisCommand(),
 	)
 	return cmd

@@ -13,6 +13,8 @@ package replay
 import (
 	"context"
 	"fmt"
+	"math"
+	"strconv"
 	"sync"
 	"time"
 
@@ -20,9 +22,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"example.com/ballast/cmd/ballast/internal/api"
+	"example.com/ballast/cmd/ballast/internal/catalogue"
 	"example.com/ballast/cmd/ballast/internal/reconcile"
 	"example.com/ballast/cmd/ballast/internal/retail"
-	moneyv1 "example.com/ballast/gen/money/v1"
 	ordersv1 "example.com/ballast/gen/orders/v1"
 )
 
@@ -67,7 +69,7 @@ func Run(ctx context.Context, c *api.Client, cfg *Config) (*Report, error) {
 	r := &run{cfg: cfg, client: c, report: newReport(cfg), before: map[string]bool{}}
 	r.progress(Progress{Phase: PhaseCatalogue, Total: len(cfg.History.Invoices)})
 	products := cfg.History.Catalogue()
-	if err := loadCatalogue(ctx, c, cfg, products); err != nil {
+	if err := load(ctx, c, cfg, products); err != nil {
 		return nil, err
 	}
 	r.report.Products = len(products)
@@ -205,8 +207,26 @@ func request(invoice *retail.Invoice) *ordersv1.PlaceOrderRequest {
 	return req
 }
 
-func money(currency string, minor int64) *moneyv1.Money {
-	return &moneyv1.Money{Currency: currency, MinorUnits: minor}
+// load makes the file's products known and receives their stock. The receipts'
+// names come from the file's content and the stock asked for, so a second run
+// receives nothing.
+func load(ctx context.Context, c *api.Client, cfg *Config, products []retail.Product) error {
+	amount := "all"
+	if cfg.Stock > 0 {
+		amount = strconv.Itoa(int(cfg.Stock))
+	}
+	cat := &catalogue.Catalogue{Currency: cfg.Currency, Receipt: "replay-" + cfg.History.Digest + "-" + amount, Wait: cfg.Wait}
+	for _, p := range products {
+		units := int64(cfg.Stock)
+		if units == 0 {
+			units = p.Wanted
+		}
+		if units > math.MaxInt32 {
+			return fmt.Errorf("the file wants %d units of %s: more than one delivery can hold; give a --stock", units, p.SKU)
+		}
+		cat.Items = append(cat.Items, catalogue.Item{SKU: p.SKU, Description: p.Description, Price: p.Price, Units: int32(units)})
+	}
+	return catalogue.Load(ctx, c, cat)
 }
 
 // pacer holds back invoices until their time has come.

@@ -1,0 +1,197 @@
+package load
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"text/tabwriter"
+	"time"
+)
+
+// Report is what a load run found.
+type Report struct {
+	Lines int    `json:"linesPerOrder"`
+	Steps []Step `json:"steps,omitempty"`
+	// Closed is missing when a rate was given.
+	Closed  *Measurement `json:"closed,omitempty"`
+	Open    *Measurement `json:"open"`
+	Control *Control     `json:"control,omitempty"`
+	// ControlRatio is the best rate of completed checkouts / the control's loops.
+	ControlRatio float64 `json:"controlRatio,omitempty"`
+	// PeakRSS in bytes by process, sampled every second.
+	PeakRSS map[string]int64 `json:"peakRssBytes"`
+}
+
+// Step is one number of clients on the way to the best one.
+type Step struct {
+	Clients   int     `json:"clients"`
+	PerSecond float64 `json:"perSecond"`
+}
+
+// Measurement is one model at one setting.
+type Measurement struct {
+	Model   string  `json:"model"`
+	Clients int     `json:"clients,omitempty"`
+	Rate    float64 `json:"rate,omitempty"`
+	Seconds float64 `json:"seconds"`
+	// PerSecond counts checkouts that were confirmed within the time.
+	PerSecond float64 `json:"perSecond"`
+	// KeptUp tells whether nearly all that was sent was also completed in time.
+	KeptUp bool `json:"keptUp"`
+	// DrainSeconds is how long the last orders took after the time.
+	DrainSeconds float64 `json:"drainSeconds"`
+	Sent         int     `json:"sent"`
+	Placed       int     `json:"placed"`
+	Refused      int     `json:"refused"`
+	Refusal      string  `json:"refusal,omitempty"`
+	Confirmed    int     `json:"confirmed"`
+	NotConfirmed int     `json:"notConfirmed"`
+	NotEnded     int     `json:"notEnded"`
+	PlaceOrder   Latency `json:"placeOrder"`
+	EndToEnd     Latency `json:"endToEnd"`
+	// Steps say where the time goes, in the order of StepNames.
+	Steps []NamedLatency `json:"steps"`
+	Cost  Cost           `json:"costPerOrder"`
+}
+
+// NamedLatency is the time between two moments of an order.
+type NamedLatency struct {
+	Name string `json:"name"`
+	Latency
+}
+
+func newMeasurement(p *phase, from, to *reading, drained time.Duration) *Measurement {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	seconds := to.at.Sub(from.at).Seconds()
+	done := to.confirmed - from.confirmed
+	m := &Measurement{
+		Seconds: seconds, PerSecond: float64(done) / seconds, DrainSeconds: drained.Seconds(),
+		KeptUp: keptUp(p.sent, done, seconds) && p.unended == 0,
+		Sent:   p.sent, Placed: p.placed, Refused: p.refused, Refusal: p.refusal,
+		Confirmed: p.confirmed, NotConfirmed: p.failed, NotEnded: p.unended,
+		PlaceOrder: p.place.latency(), EndToEnd: p.endToEnd.latency(), Cost: cost(from, to),
+	}
+	for i, name := range stepNames {
+		m.Steps = append(m.Steps, NamedLatency{Name: name, Latency: p.steps[i].latency()})
+	}
+	return m
+}
+
+// keptUp tells whether what was still under way at the end of the time is no
+// more than orders on their way usually are, rather than a growing queue.
+func keptUp(sent, done int, seconds float64) bool {
+	allowed := max(queuedShare*float64(sent), queuedSeconds*float64(sent)/seconds)
+	return float64(sent-done) <= allowed
+}
+
+func (m *Measurement) setting() string {
+	if m.Clients > 0 {
+		return fmt.Sprintf("%s, %d clients", m.Model, m.Clients)
+	}
+	return fmt.Sprintf("%s, %.0f orders/s", m.Model, m.Rate)
+}
+
+// line says the essence of a measurement.
+func (m *Measurement) line() string {
+	text := fmt.Sprintf("%s: %.0f checkouts/s, end to end p50 %.1f ms, p99 %.1f ms", m.setting(), m.PerSecond, m.EndToEnd.P50, m.EndToEnd.P99)
+	if !m.KeptUp {
+		text += ", does not keep up"
+	}
+	return text
+}
+
+func (r *Report) finish() {
+	best := r.Open.PerSecond
+	if r.Closed != nil {
+		best = max(best, r.Closed.PerSecond)
+	}
+	if r.Control != nil && r.Control.LoopsPerSecond > 0 {
+		r.ControlRatio = best / r.Control.LoopsPerSecond
+	}
+}
+
+// OK tells whether every order that was accepted came to its end.
+func (r *Report) OK() bool {
+	return r.Open.NotEnded == 0 && (r.Closed == nil || r.Closed.NotEnded == 0)
+}
+
+// Print writes the report as text.
+func (r *Report) Print(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, m := range []*Measurement{r.Closed, r.Open} {
+		if m != nil {
+			m.print(w)
+		}
+	}
+	row(w, "peak memory\tMiB")
+	var sum int64
+	for _, name := range slices.Sorted(maps.Keys(r.PeakRSS)) {
+		row(w, "%s\t%.0f", name, float64(r.PeakRSS[name])/(1<<20))
+		sum += r.PeakRSS[name]
+	}
+	row(w, "sum\t%.0f", float64(sum)/(1<<20))
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if r.Control == nil {
+		return nil
+	}
+	_, err := fmt.Fprintf(out, "\ncontrol: %.0f loops/s of three one-row commits over %d connections; the best checkout rate is %.0f %% of it\n",
+		r.Control.LoopsPerSecond, r.Control.Connections, 100*r.ControlRatio)
+	return err
+}
+
+func (m *Measurement) print(w io.Writer) {
+	row(w, "%s\t", m.setting())
+	row(w, "completed checkouts/s\t%.0f", m.PerSecond)
+	row(w, "sent, placed, confirmed\t%d, %d, %d", m.Sent, m.Placed, m.Confirmed)
+	if bad := m.Refused + m.NotConfirmed + m.NotEnded; bad > 0 {
+		row(w, "refused, not confirmed, not ended\t%d, %d, %d", m.Refused, m.NotConfirmed, m.NotEnded)
+	}
+	if m.Refusal != "" {
+		row(w, "latest refusal\t%s", m.Refusal)
+	}
+	row(w, "milliseconds\tp50\tp95\tp99\tmax")
+	latency := func(name string, l Latency) { row(w, "%s\t%.1f\t%.1f\t%.1f\t%.1f", name, l.P50, l.P95, l.P99, l.Max) }
+	latency("PlaceOrder", m.PlaceOrder)
+	latency("end to end", m.EndToEnd)
+	for _, s := range m.Steps {
+		latency("  "+s.Name, s.Latency)
+	}
+	m.printCost(w)
+	row(w, "\t")
+}
+
+func (m *Measurement) printCost(w io.Writer) {
+	c := &m.Cost
+	row(w, "per order\t")
+	if len(c.CPUByProcess) == 0 {
+		row(w, "CPU\tnot measured: no /proc here")
+	} else {
+		row(w, "CPU us (%.2f cores busy)\t%.0f", c.Cores, c.CPUMicros)
+	}
+	names := slices.SortedFunc(maps.Keys(c.CPUByProcess), func(a, b string) int {
+		return cmp.Compare(c.CPUByProcess[b], c.CPUByProcess[a])
+	})
+	for _, name := range names {
+		row(w, "  %s\t%.0f", name, c.CPUByProcess[name])
+	}
+	row(w, "transactions\t%.2f", c.Transactions)
+	if c.Statements > 0 {
+		row(w, "statements\t%.2f", c.Statements)
+	} else {
+		row(w, "statements\tnot counted: the server does not preload pg_stat_statements")
+	}
+	row(w, "rows inserted, updated, deleted\t%.1f, %.1f, %.1f", c.RowsInserted, c.RowsUpdated, c.RowsDeleted)
+	row(w, "WAL bytes\t%.0f", c.WALBytes)
+	row(w, "messages\t%.2f", c.Messages)
+	for _, topic := range slices.Sorted(maps.Keys(c.MessagesByTopic)) {
+		row(w, "  %s\t%.2f", topic, c.MessagesByTopic[topic])
+	}
+}
+
+// row writes one row; an error shows when the writer is flushed.
+func row(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\t\n", args...) }
