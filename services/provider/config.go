@@ -39,8 +39,8 @@ var settings = [...][3]string{
 	{"FAULTS", "{}", `faults at start as JSON, for example {"decline_rate":0.05}`},
 }
 
-// load reads flags and environment; its error names every wrong setting.
-func load(args []string, getenv func(string) string, randomSeed uint64, out io.Writer) (config, error) {
+// loadConfig reads flags and environment; its error names every wrong setting.
+func loadConfig(args []string, getenv func(string) string, randomSeed uint64, out io.Writer) (config, error) {
 	fs := flag.NewFlagSet("provider", flag.ContinueOnError)
 	fs.SetOutput(out)
 	values := map[string]*string{}

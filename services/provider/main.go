@@ -48,7 +48,7 @@ func main() {
 // run serves until ctx ends or the book can't be written. Shutdown order: stop
 // accepting, drain the calls, drop those that hang, close the book.
 func run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
-	cfg, err := load(args, getenv, rand.Uint64(), out)
+	cfg, err := loadConfig(args, getenv, rand.Uint64(), out)
 	if err != nil {
 		return err
 	}
