@@ -34,7 +34,7 @@ var settings = [...][3]string{
 	{"BOOK_FSYNC", "true", "fsync before an answer: without it answers survive kill -9 but not a machine crash"},
 	{"PROVIDER_API_KEY", "", "the only accepted bearer key; empty accepts any"},
 	{"KEY_TTL", "24h", "how long answers are stored under their idempotency key"},
-	{"MAX_INTENTS", "5000000", "creates are refused beyond it (about 150 bytes of memory each)"},
+	{"MAX_INTENTS", "4000000", "creates are refused beyond it (about 170 bytes of memory each with their keys)"},
 	{"SEED", "", "seed of the faults; empty draws one and prints it"},
 	{"FAULTS", "{}", `faults at start as JSON, for example {"decline_rate":0.05}`},
 }

@@ -38,16 +38,18 @@ func TestMain(m *testing.M) {
 // process is a provider that runs on its own.
 type process struct {
 	*stripe.Client
-	url  string
-	kill func()
+	url   string
+	kill  func()
+	state func() *os.ProcessState // after kill
 }
 
-func start(t *testing.T, bookFile string) process {
+func start(t testing.TB, bookFile string, env ...string) process {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), childVariable+"=1", "LISTEN_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0",
 		"BOOK_FILE="+bookFile, "SEED=1")
+	cmd.Env = append(cmd.Env, env...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +71,9 @@ func start(t *testing.T, bookFile string) process {
 		}
 		go func() { _, _ = io.Copy(io.Discard, stderr) }()
 		url := "http://" + m[1]
-		return process{Client: connect(url), url: url, kill: kill}
+		return process{
+			Client: connect(url), url: url, kill: kill, state: func() *os.ProcessState { return cmd.ProcessState },
+		}
 	}
 	t.Fatal("the provider printed no address")
 	return process{}

@@ -142,12 +142,22 @@ func (s *Server) parse(r *http.Request, body []byte, readErr error, key string, 
 	return call, bad
 }
 
-// fingerprint stands for endpoint and parameters, whatever their order.
+// fingerprint stands for endpoint and parameters. It is a sum, so that the
+// order of the parameters does not count and nothing has to be sorted.
 func fingerprint(path string, form url.Values) uint64 {
 	h := fnv.New64a()
 	_, _ = io.WriteString(h, path)
-	_, _ = io.WriteString(h, "?"+form.Encode())
-	return h.Sum64()
+	sum := h.Sum64()
+	for name, values := range form {
+		h.Reset()
+		_, _ = io.WriteString(h, name)
+		for _, v := range values {
+			_, _ = io.WriteString(h, "=")
+			_, _ = io.WriteString(h, v)
+		}
+		sum += h.Sum64()
+	}
+	return sum
 }
 
 // claim takes the key; false means that it has answered.

@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -206,6 +207,9 @@ func (b *Bank) index(prefix, id string, n int) (uint32, bool) {
 
 // orderOf reads the order id that metadata carries.
 func orderOf(metadata string) string {
+	if id, ok := onlyOrder(metadata); ok {
+		return id.String()
+	}
 	var m struct {
 		OrderID string `json:"order_id"`
 	}
@@ -215,15 +219,29 @@ func orderOf(metadata string) string {
 	return m.OrderID
 }
 
+// onlyOrder recognises metadata that is nothing but an order's UUID, as this
+// platform sends it: 16 bytes stand for it.
+func onlyOrder(metadata string) (uuid.UUID, bool) {
+	id, ok := strings.CutPrefix(metadata, orderPrefix)
+	if !ok || len(id) != 36+len(orderSuffix) {
+		return uuid.Nil, false
+	}
+	order, err := uuid.Parse(id[:36])
+	return order, err == nil && order != uuid.Nil && uuidMetadata(order) == metadata
+}
+
+const orderPrefix, orderSuffix = `{"order_id":"`, `"}`
+
+func uuidMetadata(id uuid.UUID) string { return orderPrefix + id.String() + orderSuffix }
+
 func (b *Bank) setMetadata(i uint32, in *intent, metadata string) {
-	if metadata == "" {
-		return
+	order, ok := onlyOrder(metadata)
+	switch {
+	case ok:
+		in.order = order
+	case metadata != "":
+		b.metadata[i] = metadata
 	}
-	if id, err := uuid.Parse(orderOf(metadata)); err == nil && id != uuid.Nil && uuidMetadata(id) == metadata {
-		in.order = id
-		return
-	}
-	b.metadata[i] = metadata
 }
 
 func (b *Bank) metadataOf(i uint32, in *intent) string {
@@ -232,8 +250,6 @@ func (b *Bank) metadataOf(i uint32, in *intent) string {
 	}
 	return b.metadata[i]
 }
-
-func uuidMetadata(id uuid.UUID) string { return `{"order_id":"` + id.String() + `"}` }
 
 func (b *Bank) orderID(i uint32, in *intent) string {
 	if in.order != uuid.Nil {
