@@ -3,7 +3,7 @@
 //
 //   - It is never the truth: with Redis down, slow, empty or full, answers are
 //     right and only slower. Nothing that decides money or stock reads it.
-//   - Concurrent misses of one key make one load (per process), and all loads
+//   - Concurrent reads of one key make one load (per process), and all loads
 //     together are bounded, so that losing Redis can't sink the database.
 //   - An older version never replaces a newer one: a slow reader can't put back
 //     what a writer has invalidated since.
@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -52,8 +53,8 @@ type Config[K comparable, V any] struct {
 	// TTL of values, default 5m, and of the knowledge that there is nothing,
 	// default 10s: what does not exist may be made at any moment.
 	TTL, NegativeTTL time.Duration
-	// MaxLoads bounds concurrent loads; default 8. LoadTimeout bounds one,
-	// default 2s.
+	// MaxLoads bounds concurrent loads; default 8. LoadTimeout bounds one with the
+	// wait for its turn, default 2s.
 	MaxLoads    int64
 	LoadTimeout time.Duration
 }
@@ -96,21 +97,30 @@ func New[K comparable, V any](cfg Config[K, V]) (*Cache[K, V], error) {
 }
 
 // Get returns the value of a key, or false when the source has none. Its error
-// is the source's, the context's, or ErrOverloaded; never one of Redis.
+// is the source's, the context's, or ErrOverloaded; never one of Redis. Callers
+// who ask for a key at the same time share one answer: don't change it.
 func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, bool, error) {
 	name := c.name(key)
-	if v, kind, ok := c.read(ctx, name); ok {
-		return v, kind == kindValue, nil
-	}
 	type result struct {
 		value V
 		found bool
 	}
-	// The load belongs to all who wait for it: it does not end with the first
-	// one's context, it has a time of its own.
-	ch := c.flight.DoChan(name, func() (any, error) {
+	// The work belongs to all who wait for it: it does not end with the first
+	// one's context, it has a time of its own. Looking Redis up is part of it, or
+	// one who missed there would load again what another has just stored.
+	ch := c.flight.DoChan(name, func() (v any, err error) {
+		// singleflight ends the process on a panic, beyond the caller's recovery.
+		defer func() {
+			if r := recover(); r != nil {
+				c.cfg.Logger.ErrorContext(ctx, "panic in cache", "cache", c.cfg.Name, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+				err = fmt.Errorf("cache %s: panic: %v", c.cfg.Name, r)
+			}
+		}()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.cfg.LoadTimeout)
 		defer cancel()
+		if v, kind, ok := c.read(ctx, name); ok {
+			return result{v, kind == kindValue}, nil
+		}
 		v, found, err := c.load(ctx, name, key)
 		return result{v, found}, err
 	})

@@ -26,7 +26,7 @@ const (
 // tombstone must give way to the very version that it announced.
 var put = redis.NewScript(`
 local old = redis.call('GETRANGE', KEYS[1], 0, 19)
-if #old == 20 and old > string.sub(ARGV[1], 1, 20) then return 0 end
+if string.find(old, '^%d+$') and old > string.sub(ARGV[1], 1, 20) then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`)
 
@@ -46,5 +46,10 @@ func decode(b []byte) (version int64, kind byte, value []byte, err error) {
 	if err != nil {
 		return 0, 0, nil, errEntry
 	}
-	return version, b[headerBytes-1], b[headerBytes:], nil
+	switch kind = b[headerBytes-1]; kind {
+	case kindValue, kindNone, kindTomb:
+		return version, kind, b[headerBytes:], nil
+	default:
+		return 0, 0, nil, errEntry
+	}
 }

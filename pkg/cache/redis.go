@@ -1,7 +1,10 @@
 package cache
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/redis/go-redis/extra/redisotel/v9"
@@ -20,11 +23,15 @@ const (
 // connect: Redis may be away, at the start as at any time. The client neither
 // retries (the guard in front decides) nor outlives the context of a call. An
 // error is one of the URL; it does not repeat the URL, which may hold a password.
-func Open(url string) (*redis.Client, error) {
-	opts, err := redis.ParseURL(url)
+func Open(address string) (*redis.Client, error) {
+	opts, err := redis.ParseURL(address)
+	if broken, ok := errors.AsType[*url.Error](err); ok {
+		err = broken.Err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("redis url: %w (want redis://host:port/0)", err)
 	}
+	redis.SetLogger(silent{})
 	opts.MaxRetries, opts.DialerRetries = -1, 1
 	opts.ContextTimeoutEnabled = true
 	opts.DialTimeout, opts.ReadTimeout, opts.WriteTimeout = dialTimeout, ioTimeout, ioTimeout
@@ -41,3 +48,9 @@ func Open(url string) (*redis.Client, error) {
 	}
 	return client, nil
 }
+
+// silent drops the library's own lines: they are no JSON, and with Redis away
+// they come once a command. The guard logs the change and the metrics count.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
