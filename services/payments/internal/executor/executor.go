@@ -24,8 +24,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
-	"golang.org/x/sync/errgroup"
 
+	"example.com/ballast/pkg/batch"
 	"example.com/ballast/services/payments/internal/payment"
 )
 
@@ -57,7 +57,7 @@ type Config struct {
 	// Lease is for how long an intent belongs to this process. It holds for a
 	// handful of calls and the wait before them.
 	Lease time.Duration
-	// CallTimeout ends one call; its outcome is then unknown.
+	// CallTimeout ends one call with its retries; the outcome is then unknown.
 	CallTimeout time.Duration
 	// Poll is how often expired leases are looked for.
 	Poll time.Duration
@@ -70,7 +70,7 @@ type Executor struct {
 	cfg     Config
 	metrics metrics
 	queue   chan item
-	saver   *saver
+	saver   *batch.Batcher[payment.Change, bool]
 	// open counts the intents from the offer to the stored result.
 	open atomic.Int64
 	mu   sync.Mutex
@@ -101,7 +101,7 @@ func New(cfg Config) (*Executor, error) {
 	if e.metrics, err = newMetrics(cfg.Meter, e.Open); err != nil {
 		return nil, fmt.Errorf("executor: %w", err)
 	}
-	e.saver = newSaver(cfg, e.metrics.batch)
+	e.saver = e.newSaver()
 	return e, nil
 }
 
@@ -128,28 +128,23 @@ func (e *Executor) Open() int { return int(e.open.Load()) }
 // Full reports whether the consumer must pause: the provider takes less than comes in.
 func (e *Executor) Full() bool { return e.Open() >= e.cfg.MaxOpen }
 
-// drainTime bounds the end: a call's timeout and some commits. Results that a
-// store which is away has not taken by then are left to their leases.
-const drainTime = 10 * time.Second
-
 // Run works until ctx ends. Then it finishes the calls in flight, stores their
 // results and gives the leases of the others back.
 func (e *Executor) Run(ctx context.Context) error {
 	saving, stopSaving := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopSaving()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainTime, stopSaving) })()
-	go e.saver.run(saving)
+	saved := make(chan error, 1)
+	go func() { saved <- e.saver.Run(saving) }()
 
-	var group errgroup.Group
-	group.Go(func() error { e.poll(ctx); return nil })
+	var group sync.WaitGroup
+	group.Go(func() { e.poll(ctx) })
 	for range e.cfg.Concurrency {
-		group.Go(func() error { e.worker(ctx); return nil })
+		group.Go(func() { e.worker(ctx) })
 	}
-	err := group.Wait()
+	group.Wait()
 	e.giveBack(saving)
 	stopSaving()
-	<-e.saver.done
-	return err
+	return <-saved
 }
 
 func (e *Executor) worker(ctx context.Context) {

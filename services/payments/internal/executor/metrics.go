@@ -14,7 +14,6 @@ import (
 // metrics are what an executor tells about itself.
 type metrics struct {
 	duration   metric.Float64Histogram
-	retries    metric.Int64Counter
 	claims     metric.Int64Counter
 	overflows  metric.Int64Counter
 	supersedes metric.Int64Counter
@@ -24,23 +23,21 @@ type metrics struct {
 
 // newMetrics makes the instruments; open is shown as a gauge.
 func newMetrics(meter metric.Meter, open func() int) (m metrics, err error) {
-	var errs [8]error
+	var errs [7]error
 	m.duration, errs[0] = meter.Float64Histogram("ballast.payments.provider.call.duration",
 		metric.WithUnit("s"), metric.WithDescription("Calls to the provider by operation and outcome."))
-	m.retries, errs[1] = meter.Int64Counter("ballast.payments.provider.retries",
-		metric.WithDescription("Calls repeated at once, by operation."))
-	m.claims, errs[2] = meter.Int64Counter("ballast.payments.leases.claimed",
+	m.claims, errs[1] = meter.Int64Counter("ballast.payments.leases.claimed",
 		metric.WithDescription("Open payments taken over because their lease had expired."))
-	m.overflows, errs[3] = meter.Int64Counter("ballast.payments.queue.overflows",
+	m.overflows, errs[2] = meter.Int64Counter("ballast.payments.queue.overflows",
 		metric.WithDescription("Open payments left to their lease because the queue was full."))
-	m.supersedes, errs[4] = meter.Int64Counter("ballast.payments.results.superseded",
+	m.supersedes, errs[3] = meter.Int64Counter("ballast.payments.results.superseded",
 		metric.WithDescription("Results not stored because the payment had moved on."))
-	m.settles, errs[5] = meter.Int64Counter("ballast.payments.settled",
+	m.settles, errs[4] = meter.Int64Counter("ballast.payments.settled",
 		metric.WithDescription("Payments settled, by status."))
-	m.batch, errs[6] = meter.Int64Histogram("ballast.payments.save.batch",
+	m.batch, errs[5] = meter.Int64Histogram("ballast.payments.save.batch",
 		metric.WithDescription("Results stored by one transaction."),
 		metric.WithExplicitBucketBoundaries(1, 2, 4, 8, 16, 32, 64, 128, 256, 512))
-	_, errs[7] = meter.Int64ObservableGauge("ballast.payments.open",
+	_, errs[6] = meter.Int64ObservableGauge("ballast.payments.open",
 		metric.WithDescription("Open payments that this process holds."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 			o.Observe(int64(open()))
@@ -52,10 +49,6 @@ func newMetrics(meter metric.Meter, open func() int) (m metrics, err error) {
 func (m *metrics) called(ctx context.Context, op payment.Operation, outcome payment.Outcome, took time.Duration) {
 	m.duration.Record(ctx, took.Seconds(), metric.WithAttributes(
 		attribute.Stringer("operation", op), attribute.Stringer("outcome", outcome)))
-}
-
-func (m *metrics) retried(ctx context.Context, op payment.Operation) {
-	m.retries.Add(ctx, 1, metric.WithAttributes(attribute.Stringer("operation", op)))
 }
 
 func (m *metrics) settled(ctx context.Context, s payment.Status) {

@@ -5,18 +5,22 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
 	"example.com/ballast/services/payments/internal/payment"
 )
 
 const (
-	// quickTries are made without giving the intent back: a key in use or a lost
-	// connection is mostly over within them. Chosen by judgement: with the delay
-	// below they hold a worker for a tenth of a second.
-	quickTries = 3
-	quickDelay = 20 * time.Millisecond
-	// A call to be repeated later waits between nothing and laterDelay doubled by
-	// every attempt, at most laterMax.
-	laterDelay = 250 * time.Millisecond
+	// maxDoubts is how many outcomes other than success one hold takes: a confirm
+	// that timed out, the read that did not help. Then others may have a turn.
+	maxDoubts = 3
+	// A payment that is given back waits between nothing and laterDelay doubled
+	// with every maxDoubts attempts, at most laterMax. Chosen by judgement: a
+	// hiccup costs a second, an outage of minutes few calls.
+	laterDelay = 500 * time.Millisecond
 	laterMax   = 30 * time.Second
 )
 
@@ -26,7 +30,7 @@ func (e *Executor) work(ctx context.Context, it item) {
 	// than the moment that it takes.
 	calls := context.WithoutCancel(ctx)
 	p := it.payment
-	for tries := 0; ; {
+	for doubts := 0; ; {
 		now := time.Now()
 		call := payment.Next(p, now)
 		if call.Operation == payment.None || ctx.Err() != nil || now.Add(e.cfg.CallTimeout).After(it.expires) {
@@ -37,7 +41,7 @@ func (e *Executor) work(ctx context.Context, it item) {
 		next := payment.Apply(p, call.Operation, result, time.Now())
 		switch {
 		case next.Version != p.Version:
-			e.save(calls, p, next, 0)
+			e.save(calls, p, next, payment.KeepLease)
 			return
 		case next.IntentID != p.IntentID:
 			// Stored before it is confirmed: of all intents that were ever created for the
@@ -45,32 +49,46 @@ func (e *Executor) work(ctx context.Context, it item) {
 			if !e.save(calls, p, next, payment.KeepLease) {
 				return
 			}
-		case result.Outcome != payment.Done || payment.Next(next, now).Operation == call.Operation:
-			if tries++; tries >= quickTries {
-				e.save(calls, p, next, later(next.Attempts))
-				return
-			}
-			e.metrics.retried(ctx, call.Operation)
-			pause(ctx, rand.N(quickDelay<<tries))
+		}
+		if result.Outcome != payment.Done {
+			doubts++
+		}
+		if doubts == maxDoubts || repeats(call, payment.Next(next, now)) {
+			e.save(calls, p, next, later(next.Attempts))
+			return
 		}
 		p = next
 	}
 }
 
+// repeats tells a call that would be sent again as it was: the guard has
+// retried it as often as it may, so it waits for a later turn.
+func repeats(a, b payment.Call) bool { return a.Operation == b.Operation && a.Key == b.Key }
+
+// call asks the provider, as a part of the trace of the command.
 func (e *Executor) call(ctx context.Context, call payment.Call) payment.Result {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.CallTimeout)
 	defer cancel()
+	carrier := propagation.MapCarrier{"traceparent": call.Payment.Trace}
+	ctx, span := otel.Tracer("example.com/ballast/services/payments").Start(
+		propagation.TraceContext{}.Extract(ctx, carrier), "provider "+call.Operation.String(),
+		trace.WithSpanKind(trace.SpanKindClient))
+	defer span.End()
 	begin := time.Now()
 	result := e.cfg.Gateway.Do(ctx, call)
 	e.metrics.called(ctx, call.Operation, result.Outcome, time.Since(begin))
+	span.SetAttributes(attribute.Stringer("outcome", result.Outcome), attribute.String("order.id", call.Payment.OrderID))
 	return result
 }
 
 // save stores the change and reports whether it was: not when another has
-// settled or voided the payment since.
+// settled or voided the payment since, and not when the store can't be reached
+// for long.
 func (e *Executor) save(ctx context.Context, before, after payment.Payment, lease time.Duration) bool {
-	stored := e.saver.save(payment.Change{From: before.Version, Payment: after, Lease: lease})
+	stored, err := e.saver.Do(ctx, payment.Change{From: before.Version, Payment: after, Lease: lease})
 	switch {
+	case err != nil:
+		return false // logged once, with its batch
 	case !stored:
 		e.metrics.supersedes.Add(ctx, 1)
 	case after.Version != before.Version:
@@ -82,7 +100,7 @@ func (e *Executor) save(ctx context.Context, before, after payment.Payment, leas
 // later returns how long to wait before the next claim, with full jitter.
 func later(attempts int) time.Duration {
 	limit := laterMax
-	if shift := attempts / quickTries; shift < 8 {
+	if shift := attempts / maxDoubts; shift < 6 {
 		limit = min(limit, laterDelay<<shift)
 	}
 	return rand.N(limit)

@@ -14,7 +14,49 @@ var (
 	// ErrAmountChanged is returned for a repeated charge with another amount: one
 	// order has one charge.
 	ErrAmountChanged = errors.New("the order's charge has another amount")
+	// ErrNotFound is returned for an order whose payment was never heard of.
+	ErrNotFound = errors.New("no payment for this order")
 )
+
+// Command is what payments is told about one order.
+type Command struct {
+	OrderID string
+	// Void is VoidPayment; otherwise it is ChargePayment, with the Amount.
+	Void   bool
+	Amount money.Money
+	// Trace is the trace context of the command, carried to its answer.
+	Trace string
+}
+
+// Rejected is a command that can never succeed, by its place in the batch.
+type Rejected struct {
+	Index int
+	Err   error
+}
+
+// Error says which command and why.
+func (r *Rejected) Error() string { return fmt.Sprintf("command %d: %v", r.Index, r.Err) }
+
+// Unwrap returns the reason.
+func (r *Rejected) Unwrap() error { return r.Err }
+
+// Decide applies a command to the order's payment.
+func Decide(p Payment, c Command, now time.Time) (Payment, Answer, error) {
+	var (
+		after  Payment
+		answer Answer
+		err    error
+	)
+	if c.Void {
+		after, answer = Void(p, c.OrderID, now)
+	} else {
+		after, answer, err = Charge(p, c.OrderID, c.Amount, now)
+	}
+	if after.Version != p.Version {
+		after.Trace = c.Trace
+	}
+	return after, answer, err
+}
 
 // Charge decides ChargePayment. The answer's kind is NoAnswer as long as the
 // provider's result is awaited. A repeated charge changes nothing and is

@@ -1,6 +1,10 @@
 package payment
 
-import "example.com/ballast/pkg/money"
+import (
+	"time"
+
+	"example.com/ballast/pkg/money"
+)
 
 // The kinds of postings; an order has at most one of each.
 const (
@@ -21,6 +25,14 @@ type Entry struct {
 	Kind    string
 	Account string
 	Amount  money.Money
+}
+
+// Posted is an entry as the ledger keeps it; ids rise in the order of posting.
+type Posted struct {
+	Entry
+
+	ID   int64
+	Time time.Time
 }
 
 // Entries returns what the ledger posts when the payment has just been settled.

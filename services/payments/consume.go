@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"example.com/ballast/pkg/kafka"
+	"example.com/ballast/pkg/pg"
+	"example.com/ballast/pkg/service"
+	"example.com/ballast/pkg/stream"
+	"example.com/ballast/services/payments/internal/events"
+	"example.com/ballast/services/payments/internal/executor"
+	"example.com/ballast/services/payments/internal/payment"
+	"example.com/ballast/services/payments/internal/postgres"
+)
+
+// leaderTTL is how long after a crash the relay and the reconciler stand still.
+const leaderTTL = 5 * time.Second
+
+// consume records commands and hands what they open to the executor, after the
+// commit that has leased it to this process.
+func consume(host *service.Host, cfg Config, store *postgres.Store, exec *executor.Executor) error {
+	record := func(ctx context.Context, commands []payment.Command) error {
+		leased := time.Now()
+		opened, err := store.Record(ctx, commands, cfg.Lease)
+		if err == nil {
+			exec.Offer(ctx, opened, leased)
+		}
+		return err
+	}
+	consumer, err := stream.New(stream.Config{
+		Client: kafka.Options(cfg.KafkaBrokers, "payments"), Replication: cfg.KafkaReplication,
+		Group: events.Group, Topics: []string{events.Commands}, Handler: events.Handler(record),
+		Transient: pg.Transient, RecordFault: pg.DataFault, Pause: exec.Full, Logger: host.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	host.Go("consumer of group "+events.Group, consumer.Run)
+	return nil
+}

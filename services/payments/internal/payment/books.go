@@ -1,0 +1,35 @@
+package payment
+
+import "time"
+
+// Account is what we know about an order: its payment (zero when there is none)
+// and what the ledger says that the provider took and gave back, in minor units.
+type Account struct {
+	Payment           Payment
+	Charged, Refunded int64
+}
+
+// Posting is one posting of the ledger as the provider should know it.
+type Posting struct {
+	EntryID  int64
+	Time     time.Time
+	OrderID  string
+	IntentID string
+	Kind     string
+	Amount   int64 // minor units, above zero
+}
+
+// Difference is one thing on which the ledger and the provider disagree.
+type Difference struct {
+	OrderID  string
+	IntentID string
+	Problem  string
+}
+
+// Reconciliation is the result of comparing the books.
+type Reconciliation struct {
+	Compared    int64 // of the provider's intents
+	Differences []Difference
+	// Debits and Credits of the whole ledger in minor units, both above zero.
+	Debits, Credits int64
+}

@@ -1,0 +1,261 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+
+	"example.com/ballast/services/payments/internal/payment"
+)
+
+// ErrMissing is what Provider.Intent fails with when the provider has no such intent.
+var ErrMissing = errors.New("the provider has no such payment intent")
+
+// Provider reads the provider's book. The lists cover what was made in
+// [from, until] and stop at their first error; a zero from means everything.
+type Provider interface {
+	Intents(ctx context.Context, from, until time.Time) iter.Seq2[Intent, error]
+	Refunds(ctx context.Context, from, until time.Time) iter.Seq2[Refund, error]
+	// Intent reads one intent without its refunds.
+	Intent(ctx context.Context, id string) (Intent, error)
+}
+
+// Book reads our side.
+type Book interface {
+	// Postings reads what was posted in [from, until) behind an entry id, in order.
+	Postings(ctx context.Context, from, until time.Time, after int64, limit int) ([]payment.Posting, error)
+	// Accounts reads what is known about orders; those never heard of are missing.
+	Accounts(ctx context.Context, orders []string) (map[string]payment.Account, error)
+	// Totals adds up the whole ledger in minor units, both above zero.
+	Totals(ctx context.Context) (debits, credits int64, err error)
+}
+
+// Config of a Reconciler; all of it is required.
+type Config struct {
+	Provider Provider
+	Book     Book
+	Logger   *slog.Logger
+	// Grace is how old money must be to count.
+	Grace time.Duration
+	// Found is told the result of each run, for the metrics.
+	Found func(ctx context.Context, r payment.Reconciliation)
+}
+
+// Reconciler compares one pair of books; its runs take turns.
+type Reconciler struct {
+	cfg Config
+	mu  sync.Mutex
+}
+
+// New returns a reconciler.
+func New(cfg Config) *Reconciler { return &Reconciler{cfg: cfg} }
+
+const (
+	// slicePostings bounds a slice, and so its memory: a few megabytes.
+	slicePostings = 10_000
+	// chunk is how many accounts are read at once.
+	chunk = 500
+	// margin is how long before its posting an intent is mostly made. What is older
+	// is found alone; the margin only saves calls.
+	margin = 5 * time.Minute
+	// maxSuspects bounds the calls of one run. More than this means that a whole
+	// book is missing, which the first of them show as well.
+	maxSuspects = 1000
+)
+
+// Run compares what was made or posted since from; the zero time means everything.
+func (r *Reconciler) Run(ctx context.Context, from time.Time) (payment.Reconciliation, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	until := time.Now().Add(-r.cfg.Grace)
+	run := &run{Reconciler: r, suspects: map[suspected]struct{}{}}
+	if err := run.slices(ctx, from, until); err != nil {
+		return payment.Reconciliation{}, fmt.Errorf("reconcile: %w", err)
+	}
+	if err := run.examine(ctx); err != nil {
+		return payment.Reconciliation{}, fmt.Errorf("reconcile: %w", err)
+	}
+	if from.IsZero() { // The sum takes longer with every order: not on a schedule.
+		var err error
+		if run.report.Debits, run.report.Credits, err = r.cfg.Book.Totals(ctx); err != nil {
+			return payment.Reconciliation{}, fmt.Errorf("reconcile: %w", err)
+		}
+		if d, c := run.report.Debits, run.report.Credits; d != c {
+			run.differ(suspected{}, fmt.Sprintf("the ledger's debits are %d and its credits %d", d, c))
+		}
+	}
+	for _, d := range run.report.Differences {
+		r.cfg.Logger.ErrorContext(ctx, "the books differ", "order_id", d.OrderID, "payment_intent_id", d.IntentID, "problem", d.Problem)
+	}
+	r.cfg.Found(ctx, run.report)
+	return run.report, nil
+}
+
+// run is one run's state.
+type run struct {
+	*Reconciler
+
+	report   payment.Reconciliation
+	suspects map[suspected]struct{}
+}
+
+// suspected names what looks different: either may be empty.
+type suspected struct{ order, intent string }
+
+func (r *run) suspect(order, intent string) {
+	if len(r.suspects) < maxSuspects {
+		r.suspects[suspected{order: order, intent: intent}] = struct{}{}
+	}
+}
+
+func (r *run) differ(s suspected, problem string) {
+	r.report.Differences = append(r.report.Differences, payment.Difference{OrderID: s.order, IntentID: s.intent, Problem: problem})
+}
+
+// slices walks the time without a gap: a slice ends where its postings do.
+func (r *run) slices(ctx context.Context, from, until time.Time) error {
+	for start, after := from, int64(0); ; {
+		postings, err := r.cfg.Book.Postings(ctx, from, until, after, slicePostings)
+		if err != nil {
+			return err
+		}
+		end, last := until, len(postings) < slicePostings
+		if !last {
+			end, after = postings[len(postings)-1].Time, postings[len(postings)-1].EntryID
+		}
+		if err := r.slice(ctx, start, end, postings); err != nil || last {
+			return err
+		}
+		start = end
+	}
+}
+
+// slice compares the provider's [start, end] with the ledger, and the postings
+// with the provider's.
+func (r *run) slice(ctx context.Context, start, end time.Time, postings []payment.Posting) error {
+	missing := make(map[payment.Posting]struct{}, len(postings))
+	intent := make(map[string]string, len(postings))
+	for _, p := range postings {
+		missing[identity(p)] = struct{}{}
+		intent[p.IntentID] = p.OrderID
+	}
+	begin := start
+	if !start.IsZero() {
+		begin = start.Add(-margin)
+	}
+	var pending []Intent
+	for i, err := range r.cfg.Provider.Intents(ctx, begin, end) {
+		if err != nil {
+			return err
+		}
+		delete(missing, payment.Posting{OrderID: i.OrderID, IntentID: i.ID, Kind: payment.PostingCharge, Amount: i.Received})
+		if i.Created.Before(start) {
+			continue // counted in the slice before
+		}
+		r.report.Compared++
+		if pending = append(pending, i); len(pending) == chunk {
+			if err := r.accounts(ctx, pending); err != nil {
+				return err
+			}
+			pending = pending[:0]
+		}
+	}
+	if err := r.accounts(ctx, pending); err != nil {
+		return err
+	}
+	for f, err := range r.cfg.Provider.Refunds(ctx, begin, end) {
+		if err != nil {
+			return err
+		}
+		p := payment.Posting{OrderID: intent[f.IntentID], IntentID: f.IntentID, Kind: payment.PostingRefund, Amount: f.Amount}
+		if _, ok := missing[p]; ok {
+			delete(missing, p)
+		} else {
+			r.suspect(p.OrderID, p.IntentID)
+		}
+	}
+	for p := range missing {
+		r.suspect(p.OrderID, p.IntentID)
+	}
+	return nil
+}
+
+// identity is what both books must agree on.
+func identity(p payment.Posting) payment.Posting {
+	return payment.Posting{OrderID: p.OrderID, IntentID: p.IntentID, Kind: p.Kind, Amount: p.Amount}
+}
+
+// accounts looks the provider's intents up on our side.
+func (r *run) accounts(ctx context.Context, intents []Intent) error {
+	var orders []string
+	for _, i := range intents {
+		if i.OrderID != "" {
+			orders = append(orders, i.OrderID)
+		}
+	}
+	known, err := r.cfg.Book.Accounts(ctx, orders)
+	if err != nil {
+		return err
+	}
+	for _, i := range intents {
+		if suspect(known[i.OrderID], i) {
+			r.suspect(i.OrderID, i.ID)
+		}
+	}
+	return nil
+}
+
+// examine reads each suspect again, and reports what still differs.
+func (r *run) examine(ctx context.Context) error {
+	for s := range r.suspects {
+		i, err := r.intent(ctx, s.intent)
+		if err != nil {
+			return err
+		}
+		if s.order == "" {
+			s.order = i.OrderID
+		}
+		a, err := r.account(ctx, s.order)
+		if err != nil {
+			return err
+		}
+		if a.Payment.Status.Open() || time.Since(a.Payment.Updated) < r.cfg.Grace {
+			continue
+		}
+		for _, problem := range compare(a, i) {
+			r.differ(s, problem)
+		}
+	}
+	return nil
+}
+
+func (r *run) intent(ctx context.Context, id string) (Intent, error) {
+	i, err := r.cfg.Provider.Intent(ctx, id)
+	if errors.Is(err, ErrMissing) {
+		return Intent{}, nil
+	}
+	if err != nil {
+		return Intent{}, err
+	}
+	for f, err := range r.cfg.Provider.Refunds(ctx, i.Created, time.Time{}) {
+		if err != nil {
+			return Intent{}, err
+		}
+		if f.IntentID == id {
+			i.Refunded += f.Amount
+		}
+	}
+	return i, nil
+}
+
+func (r *run) account(ctx context.Context, order string) (payment.Account, error) {
+	if order == "" {
+		return payment.Account{}, nil
+	}
+	known, err := r.cfg.Book.Accounts(ctx, []string{order})
+	return known[order], err
+}

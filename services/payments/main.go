@@ -1,0 +1,120 @@
+// Command payments takes the money of orders, gives it back, and keeps the
+// ledger. It alone talks to the payment provider.
+//
+//	payments.commands -> consumer -> store: intent, leased --commit--> executor <-- poll: expired leases
+//	                        ^                                            |   ^
+//	                        '-- pauses while too many are open ----------+   | create, confirm, cancel, refund
+//	                                                                     |   v
+//	                                                                     | provider <--- reconciler (one leads)
+//	                                                                     v                   |
+//	payments.events <-- relay (one leads) <-- outbox <-- store: result, ledger entries, answer
+//
+//	operators -> edge -> rpc -> store, reconciler
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.opentelemetry.io/otel"
+
+	"example.com/ballast/pkg/config"
+	"example.com/ballast/pkg/ids"
+	"example.com/ballast/pkg/kafka"
+	"example.com/ballast/pkg/lease"
+	"example.com/ballast/pkg/outbox"
+	"example.com/ballast/pkg/pg"
+	"example.com/ballast/pkg/service"
+	"example.com/ballast/services/payments/internal/events"
+	"example.com/ballast/services/payments/internal/executor"
+	"example.com/ballast/services/payments/internal/payment"
+	"example.com/ballast/services/payments/internal/postgres"
+	"example.com/ballast/services/payments/internal/reconcile"
+	"example.com/ballast/services/payments/internal/rpc"
+)
+
+func main() {
+	cfg, err := config.Load[Config]()
+	if err == nil {
+		err = run(context.Background(), cfg)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "payments:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends or a signal comes. The end is service.Run's: calls
+// are answered; then the consumer commits its batch and the executor stores the
+// results of what is in flight; the relay's and Postgres' clients close last.
+func run(ctx context.Context, cfg Config) error {
+	version := "dev"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version
+	}
+	return service.Run(ctx, service.Config{Name: "payments", Version: version, Settings: cfg.Settings, Print: cfg},
+		func(ctx context.Context, host *service.Host) error { return setup(ctx, host, cfg) })
+}
+
+func setup(ctx context.Context, host *service.Host, cfg Config) error {
+	if url := string(cfg.PostgresMigrationURL); url != "" {
+		if err := pg.Migrate(ctx, url, postgres.Migrations(), host.Logger); err != nil {
+			return err
+		}
+	}
+	pool, err := pg.Open(ctx, pg.Config{URL: string(cfg.PostgresURL), App: "payments", Logger: host.Logger})
+	if err != nil {
+		return err
+	}
+	host.OnClose("postgres", func(context.Context) error { pool.Close(); return nil })
+	broker, err := kgo.NewClient(append(kafka.Options(cfg.KafkaBrokers, "payments"), outbox.ProducerOptions()...)...)
+	if err != nil {
+		return fmt.Errorf("KAFKA_BROKERS: %w", err)
+	}
+	host.OnClose("kafka", func(context.Context) error { broker.Close(); return nil })
+	if err := kafka.EnsureTopics(ctx, broker, events.Topics(cfg.KafkaPartitions, cfg.KafkaReplication)); err != nil {
+		return err
+	}
+
+	holder := ids.New().String() // names this process in the leases
+	relay := outbox.NewRelay(outbox.Config{
+		Pool: pool, Client: broker, Lease: lease.New(pool, "outbox", holder, leaderTTL), Logger: host.Logger,
+	})
+	store := postgres.New(pool, events.Encode, relay.Signal)
+	guarded, provider, err := newGateway(cfg, host.Logger)
+	if err != nil {
+		return err
+	}
+	host.OnClose("provider", func(context.Context) error { provider.Close(); return nil })
+	exec, err := executor.New(executor.Config{
+		Store: store, Gateway: guarded, Logger: host.Logger, Meter: otel.Meter("payments"), Transient: pg.Transient,
+		Concurrency: cfg.ProviderConcurrency, MaxOpen: cfg.MaxOpen, Lease: cfg.Lease, CallTimeout: cfg.callTimeout(), Poll: cfg.LeasePoll,
+	})
+	if err != nil {
+		return err
+	}
+	found, err := report(otel.Meter("payments"))
+	if err != nil {
+		return err
+	}
+	books := reconcile.New(reconcile.Config{
+		Provider: book{provider}, Book: store, Logger: host.Logger, Grace: cfg.ReconcileGrace, Found: found,
+	})
+	leader := lease.New(pool, "reconcile", holder, leaderTTL)
+	if err := consume(host, cfg, store, exec); err != nil {
+		return err
+	}
+	host.Go("relay", relay.Run)
+	host.Go("executor", exec.Run)
+	host.Go("reconciler", func(ctx context.Context) error {
+		return leader.Run(ctx, func(ctx context.Context, _ int64) error { return books.Schedule(ctx, cfg.ReconcileEvery) })
+	})
+	return serve(host, cfg, rpc.Payments{
+		Get: store.Get, List: store.List, Ledger: store.Ledger,
+		Reconcile: func(ctx context.Context) (payment.Reconciliation, error) { return books.Run(ctx, time.Time{}) },
+	})
+}

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"fmt"
+
+	"example.com/ballast/gen/payments/v1/paymentsv1connect"
+	"example.com/ballast/pkg/edge"
+	"example.com/ballast/pkg/service"
+	"example.com/ballast/services/payments/internal/rpc"
+)
+
+// serve opens the public listener's handler: operators only, see rpc.
+func serve(host *service.Host, cfg Config, payments rpc.Payments) error {
+	verifier, err := edge.ReadVerifier(cfg.JWTPublicKeyFile)
+	if err != nil {
+		return fmt.Errorf("JWT_PUBLIC_KEY_FILE: %w", err)
+	}
+	server, err := edge.NewServer(edge.Config{
+		Logger: host.Logger, Verifier: verifier, Healthy: host.Healthy, Draining: host.Draining(),
+	})
+	if err != nil {
+		return err
+	}
+	paymentsv1connect.RegisterPaymentServiceHandler(server.RPC, rpc.New(payments))
+	handler, err := server.Handler()
+	if err == nil {
+		host.Serve(handler)
+	}
+	return err
+}
