@@ -10,10 +10,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// probeEvery is how often a topic in trouble is tried again; in between its
-// messages share the last try's result, so that the client's patience with
-// unknown topics does not slow down every turn.
-const probeEvery = 3 * time.Second
+// probeEvery is how often a topic in trouble is tried again. In between its
+// messages wait, so that the client's patience with unknown topics does not
+// slow down every turn.
+const probeEvery = 2 * time.Second
 
 // trouble is a topic that does not take records.
 type trouble struct {
@@ -114,7 +114,7 @@ func (t *term) withhold(it *item, record *kgo.Record) bool {
 		return true
 	}
 	if tr := t.topics[it.msg.Topic]; tr != nil && time.Since(tr.tried) < probeEvery {
-		it.err = tr.err
+		it.err, it.withheld = tr.err, true
 		return true
 	}
 	return false
@@ -143,9 +143,10 @@ func (t *term) judge(it *item, id int64, alone bool) {
 			tr = &trouble{since: now}
 			t.topics[it.msg.Topic] = tr
 		}
-		if now.Sub(tr.tried) >= probeEvery {
-			tr.tried, tr.err = now, it.err
+		if it.withheld {
+			break
 		}
+		tr.tried, tr.err = now, it.err
 		if now.Sub(tr.since) >= t.TopicPatience {
 			it.reason = fmt.Sprintf("topic %s does not take records since %s: %v", it.msg.Topic, tr.since.UTC().Format(time.RFC3339), it.err)
 		}

@@ -10,10 +10,11 @@ import (
 
 // item is one message on its way.
 type item struct {
-	row    int // index of its row in this turn
-	msg    message.Message
-	err    error  // nil: acknowledged
-	reason string // not empty: it can never be published, and this is why
+	row      int // index of its row in this turn
+	msg      message.Message
+	err      error  // nil: acknowledged
+	withheld bool   // not tried: err is of an earlier try for its topic
+	reason   string // not empty: it can never be published, and this is why
 }
 
 // settled is what one turn did to one row.
