@@ -108,7 +108,7 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, bool, error) {
 	// The work belongs to all who wait for it: it does not end with the first
 	// one's context, it has a time of its own. Looking Redis up is part of it, or
 	// one who missed there would load again what another has just stored.
-	ch := c.flight.DoChan(name, func() (v any, err error) {
+	ch := c.flight.DoChan(name, func() (shared any, err error) {
 		// singleflight ends the process on a panic, beyond the caller's recovery.
 		defer func() {
 			if r := recover(); r != nil {
@@ -118,11 +118,12 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, bool, error) {
 		}()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.cfg.LoadTimeout)
 		defer cancel()
-		if v, kind, ok := c.read(ctx, name); ok {
-			return result{v, kind == kindValue}, nil
+		got, kind, ok := c.read(ctx, name)
+		if ok {
+			return result{got, kind == kindValue}, nil
 		}
-		v, found, err := c.load(ctx, name, key)
-		return result{v, found}, err
+		got, found, err := c.load(ctx, name, key)
+		return result{got, found}, err
 	})
 	var none V
 	select {
