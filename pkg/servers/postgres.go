@@ -2,6 +2,7 @@ package servers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -152,14 +153,32 @@ func (p Postgres) initdb(ctx context.Context, bin string, attr *syscall.SysProcA
 	if p.Password == "" {
 		cmd.Args = append(cmd.Args, "--auth=trust")
 	} else {
-		cmd.Args = append(cmd.Args, "--auth=scram-sha-256", "--pwfile=/dev/stdin")
-		cmd.Stdin = strings.NewReader(p.Password + "\n")
+		file, err := p.passwordFile(attr)
+		if err != nil {
+			return fmt.Errorf("password of postgres: %w", err)
+		}
+		defer func() { _ = os.Remove(file) }()
+		cmd.Args = append(cmd.Args, "--auth=scram-sha-256", "--pwfile="+file)
 	}
 	cmd.SysProcAttr, cmd.Dir = attr, "/"
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb in %s: %w: %s", p.Dir, err, strings.TrimSpace(string(out)))
 	}
 	return nil
+}
+
+// passwordFile hands the password to initdb. Its standard input won't do: a pipe
+// of root's can't be opened by name by another user.
+func (p Postgres) passwordFile(attr *syscall.SysProcAttr) (string, error) {
+	file, err := os.CreateTemp("", "ballast-postgres-")
+	if err != nil {
+		return "", err
+	}
+	_, err = file.WriteString(p.Password + "\n")
+	if attr.Credential != nil {
+		err = errors.Join(err, file.Chown(int(attr.Credential.Uid), int(attr.Credential.Gid)))
+	}
+	return file.Name(), errors.Join(err, file.Close())
 }
 
 func postgresAnswers(ctx context.Context, url string) error {
