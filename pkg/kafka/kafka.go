@@ -55,27 +55,19 @@ func Lag(ctx context.Context, adm *kadm.Client, group string) (map[string]int64,
 	return byTopic, nil
 }
 
-// Logger lets a client log through l: kgo.WithLogger(kafka.Logger(l)). The
-// client's chatter about its own life is debug; it warns about brokers that it
-// can't reach.
+// Logger lets a client log through l: kgo.WithLogger(kafka.Logger(l)). It takes
+// warnings and errors, such as brokers that can't be reached; the client's
+// chatter about its own life is for its developers.
 func Logger(l *slog.Logger) kgo.Logger { return logger{l} }
 
 type logger struct{ l *slog.Logger }
 
-func (l logger) Level() kgo.LogLevel {
-	if l.l.Enabled(context.TODO(), slog.LevelDebug) {
-		return kgo.LogLevelInfo
-	}
-	return kgo.LogLevelWarn
-}
+func (logger) Level() kgo.LogLevel { return kgo.LogLevelWarn }
 
 func (l logger) Log(level kgo.LogLevel, msg string, keyvals ...any) {
-	slogLevel := slog.LevelDebug
-	switch level {
-	case kgo.LogLevelError:
-		slogLevel = slog.LevelError
-	case kgo.LogLevelWarn:
-		slogLevel = slog.LevelWarn
+	if level == kgo.LogLevelError {
+		l.l.Error("kafka: "+msg, keyvals...)
+		return
 	}
-	l.l.Log(context.TODO(), slogLevel, "kafka: "+msg, keyvals...)
+	l.l.Warn("kafka: "+msg, keyvals...)
 }

@@ -12,9 +12,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// waitStep is how long EnsureTopics waits for a broker that is away before it
-// asks again.
-const waitStep = 500 * time.Millisecond
+// A broker that does not answer is named in the log after askTimeout, and asked
+// again after askAgain.
+const (
+	askTimeout = 5 * time.Second
+	askAgain   = 500 * time.Millisecond
+)
 
 // Topic is a topic as it should be.
 type Topic struct {
@@ -45,7 +48,7 @@ func EnsureTopics(ctx context.Context, client *kgo.Client, topics []Topic) error
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("kafka at %s: %w", seeds(client), err)
-		case <-time.After(waitStep):
+		case <-time.After(askAgain):
 		}
 	}
 }
@@ -58,7 +61,7 @@ func permanent(err error) bool {
 }
 
 func ensureOnce(ctx context.Context, adm *kadm.Client, topics []Topic) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	names := make([]string, len(topics))
 	for i, t := range topics {

@@ -21,7 +21,10 @@ const (
 	// maxSetAsideBytes lets a record of the broker's default maximum, 1 MiB,
 	// grow by our headers.
 	maxSetAsideBytes = 2 << 20
-	askAgain         = 500 * time.Millisecond
+	// A broker that does not answer is named in the log after askTimeout, and
+	// asked again after askAgain.
+	askTimeout = 5 * time.Second
+	askAgain   = 500 * time.Millisecond
 )
 
 // prepare waits until the source topics exist and makes the group's own topics,
@@ -47,6 +50,8 @@ func (c *Consumer) prepare(ctx context.Context) ([]string, error) {
 
 // ensureOwn makes a retry and a DLQ topic for each source topic, or grows them.
 func (c *Consumer) ensureOwn(ctx context.Context, client *kgo.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	sources, err := kadm.NewClient(client).ListTopics(ctx, c.cfg.Topics...)
 	if err != nil {
 		return fmt.Errorf("list topics: %w", err)
@@ -60,12 +65,15 @@ func (c *Consumer) ensureOwn(ctx context.Context, client *kgo.Client) error {
 		if source.Err != nil {
 			return fmt.Errorf("topic %s: %w", topic, source.Err)
 		}
-		for _, name := range []string{retry, kafka.DLQTopic(topic, c.cfg.Group)} {
-			own = append(own, kafka.Topic{
-				Name: name, Partitions: int32(len(source.Partitions)), Replication: c.cfg.Replication,
-				Config: map[string]string{"max.message.bytes": strconv.Itoa(maxSetAsideBytes)},
-			})
+		t := kafka.Topic{
+			Name: retry, Partitions: int32(len(source.Partitions)), Replication: c.cfg.Replication,
+			Config: map[string]string{"max.message.bytes": strconv.Itoa(maxSetAsideBytes)},
 		}
+		own = append(own, t)
+		// A dead letter stays until somebody has decided about it.
+		t.Name, t.Config = kafka.DLQTopic(topic, c.cfg.Group), maps.Clone(t.Config)
+		t.Config["retention.ms"] = "-1"
+		own = append(own, t)
 	}
 	return kafka.EnsureTopics(ctx, client, own)
 }
@@ -111,6 +119,8 @@ func (c *Consumer) retryRange(ctx context.Context, topic string) (read, end map[
 	if err := c.ensureOwn(ctx, c.client); err != nil {
 		return nil, nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	adm := kadm.NewClient(c.client)
 	starts, err := adm.ListStartOffsets(ctx, topic)
 	if err != nil {

@@ -112,13 +112,6 @@ func (c *Config) validate() error {
 	require(len(c.Topics) > 0, "no topics")
 	require(c.Handler != nil, "handler is nil")
 	require(c.Logger != nil, "logger is nil")
-	for name, n := range map[string]int64{
-		"max batch": int64(c.MaxBatch), "handler timeout": int64(c.HandlerTimeout), "drain timeout": int64(c.DrainTimeout),
-		"in place": int64(c.InPlace), "retry delay": int64(c.RetryDelay), "max attempts": int64(c.MaxAttempts),
-		"max faults per minute": int64(c.MaxFaultsPerMinute), "max held": int64(c.MaxHeld), "replication": int64(c.Replication),
-	} {
-		require(n >= 0, "%s is negative", name)
-	}
 	return errors.Join(errs...)
 }
 

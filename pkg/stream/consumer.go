@@ -59,7 +59,7 @@ func New(cfg Config) (*Consumer, error) {
 	}
 	cfg.setDefaults()
 	if cfg.Meter == nil {
-		cfg.Meter = otel.Meter("example.com/ballast/pkg/stream")
+		cfg.Meter = otel.Meter(scope)
 	}
 	m, err := newMetrics(cfg.Meter, cfg.Group)
 	if err != nil {
@@ -209,7 +209,7 @@ func (c *Consumer) poll(ctx context.Context) {
 			return
 		}
 		if p.Topic == l.topic {
-			c.take(l, p.Records, now)
+			c.take(ctx, l, p.Records, now)
 		} else {
 			c.hold(l, p.Records)
 		}
@@ -222,13 +222,13 @@ func (c *Consumer) poll(ctx context.Context) {
 }
 
 // take adds records of a source partition to the batch.
-func (c *Consumer) take(l *lane, records []*kgo.Record, now time.Time) {
+func (c *Consumer) take(ctx context.Context, l *lane, records []*kgo.Record, now time.Time) {
 	for _, raw := range records {
-		c.metrics.age(c.metrics.brokerWait, raw.Timestamp, now, l.attrs)
+		c.metrics.age(ctx, c.metrics.brokerWait, raw.Timestamp, now, l.attrs)
 		r := Record{Partition: raw.Partition, Offset: raw.Offset, Timestamp: raw.Timestamp, Attempt: 1, raw: raw, lane: l}
 		r.Message, r.malformed = message.FromRecord(raw)
 		if !r.Time.IsZero() {
-			c.metrics.age(c.metrics.eventAge, r.Time, now, l.attrs)
+			c.metrics.age(ctx, c.metrics.eventAge, r.Time, now, l.attrs)
 		}
 		c.pending = append(c.pending, r)
 	}

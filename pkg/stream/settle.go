@@ -14,7 +14,8 @@ import (
 func (c *Consumer) settle(ctx context.Context, batch []Record) (rest []Record) {
 	routed, err := c.route(ctx, batch)
 	if err != nil {
-		return c.hinder(ctx, batch, err)
+		c.hindrance = err
+		return batch
 	}
 	if len(routed) == 0 {
 		return nil
@@ -30,11 +31,13 @@ func (c *Consumer) settle(ctx context.Context, batch []Record) (rest []Record) {
 	case fault:
 		// A held record has its attempts already spread over time.
 		if c.tries+1 < c.cfg.InPlace && batch[0].held == nil {
-			return c.hinder(ctx, batch, err)
+			c.hindrance = err
+			return batch
 		}
 		return c.bisect(ctx, batch, err)
 	default:
-		return c.hinder(ctx, batch, err)
+		c.hindrance = err
+		return batch
 	}
 }
 
@@ -112,7 +115,8 @@ func (c *Consumer) reject(ctx context.Context, batch []Record, err error) []Reco
 			continue
 		}
 		if err := c.deadLetter(ctx, &batch[i], reasonRejected, cause); err != nil {
-			return c.hinder(ctx, append(good, batch[i:]...), err)
+			c.hindrance = err
+			return append(good, batch[i:]...)
 		}
 	}
 	if len(good) == len(batch) {
@@ -126,7 +130,8 @@ func (c *Consumer) reject(ctx context.Context, batch []Record, err error) []Reco
 func (c *Consumer) bisect(ctx context.Context, batch []Record, err error) []Record {
 	if len(batch) == 1 {
 		if err := c.setAside(ctx, &batch[0], err); err != nil {
-			return c.hinder(ctx, batch, err)
+			c.hindrance = err
+			return batch
 		}
 		return nil
 	}
@@ -135,12 +140,6 @@ func (c *Consumer) bisect(ctx context.Context, batch []Record, err error) []Reco
 		return slices.Concat(rest, right)
 	}
 	return c.settle(ctx, right)
-}
-
-// hinder notes why the batch can't go on now.
-func (c *Consumer) hinder(ctx context.Context, rest []Record, err error) []Record {
-	c.hindrance = err
-	return rest
 }
 
 func finish(batch []Record) {

@@ -5,9 +5,14 @@ import (
 	"errors"
 	"time"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 )
+
+const scope = "example.com/ballast/pkg/stream"
 
 // Names of the metrics, for dashboards and alerts. Times are in seconds.
 const (
@@ -75,8 +80,7 @@ func (m *metrics) lane(topic string) []metric.RecordOption {
 
 // age records how long before now at was. A clock that runs ahead must not make
 // it negative.
-func (m *metrics) age(h metric.Float64Histogram, at, now time.Time, attrs []metric.RecordOption) {
-	ctx := context.TODO() // Of a record's own trace the histogram knows nothing.
+func (m *metrics) age(ctx context.Context, h metric.Float64Histogram, at, now time.Time, attrs []metric.RecordOption) {
 	d := now.Sub(at)
 	if d < 0 {
 		m.inFuture.Add(ctx, 1, m.byGroup)
@@ -101,4 +105,40 @@ func (m *metrics) setPaused(ctx context.Context, paused bool) {
 		v = 1
 	}
 	m.paused.Record(ctx, v, m.byGroup)
+}
+
+// maxLinks caps the messages that a span points to: tuned by judgement.
+const maxLinks = 32
+
+// startSpan spans one handler call, but only if a message of the batch belongs
+// to a sampled trace: the span continues the first such trace and links to the
+// others. A batch that nobody traces costs nothing.
+func startSpan(ctx context.Context, batch []Record) (context.Context, trace.Span) {
+	var parent trace.SpanContext
+	var links []trace.Link
+	for i := range batch {
+		sc := batch[i].SpanContext()
+		switch {
+		case !sc.IsSampled() || len(links) == maxLinks:
+		case !parent.IsValid():
+			parent = sc
+		default:
+			links = append(links, trace.Link{SpanContext: sc})
+		}
+	}
+	if !parent.IsValid() {
+		return ctx, nil
+	}
+	return otel.Tracer(scope).Start(trace.ContextWithRemoteSpanContext(ctx, parent),
+		"process "+batch[0].Topic, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithLinks(links...))
+}
+
+func endSpan(span trace.Span, err error) {
+	if span == nil {
+		return
+	}
+	if err != nil {
+		span.SetStatus(codes.Error, err.Error())
+	}
+	span.End()
 }

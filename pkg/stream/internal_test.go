@@ -1,0 +1,227 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// FuzzOrigin: whatever headers a record had and whatever the error said, the
+// headers come back as they were and the origin as it was.
+func FuzzOrigin(f *testing.F) {
+	f.Add("ce_id", []byte("1"), "topic", "boom", int64(3), 2)
+	f.Add(headerTopic, []byte("theirs"), "", strings.Repeat("ä", maxMessage), int64(-1), 0)
+	f.Add(headerOffset, []byte(nil), "\xff", "\xff", int64(0), -7)
+	f.Fuzz(func(t *testing.T, key string, value []byte, topic, text string, offset int64, n int) {
+		original := []kgo.RecordHeader{{Key: key, Value: value}, {Key: "last", Value: []byte("x")}}
+		o := origin{
+			topic: topic, partition: 3, offset: offset, group: "group", deliveries: n, message: text, exception: reasonFault,
+			timestamp: time.UnixMilli(offset % (1 << 40)).UTC(), firstFailed: time.Unix(1, 2).UTC(), notBefore: time.Unix(3, 4).UTC(), replays: max(n, 0),
+		}
+		headers, got, ok := splitOrigin(o.appendTo(original))
+		if !ok {
+			t.Fatal("no origin found")
+		}
+		if d := cmp.Diff(original, headers); d != "" {
+			t.Errorf("original headers changed: %s", d)
+		}
+		if len(got.message) > maxMessage || !utf8.ValidString(got.message) {
+			t.Errorf("message %q", got.message)
+		}
+		if utf8.ValidString(text) && len(text) <= maxMessage && got.message != text {
+			t.Errorf("message %q, want %q", got.message, text)
+		}
+		got.message = o.message
+		if d := cmp.Diff(o, got, cmp.AllowUnexported(origin{})); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+// FuzzSplitOrigin: no headers, however broken, make it panic.
+func FuzzSplitOrigin(f *testing.F) {
+	for _, key := range []string{headerPartition, headerOffset, headerDeliveries, headerTimestamp, headerReplays, headerNotBefore} {
+		f.Add(key, []byte("12"))
+		f.Add(key, []byte("99999999999999999999999"))
+	}
+	f.Fuzz(func(t *testing.T, key string, value []byte) {
+		_, o, ok := splitOrigin([]kgo.RecordHeader{{Key: headerTopic}, {Key: key, Value: value}})
+		if !ok {
+			t.Error("no origin found")
+		}
+		if key != headerReplays && o.replays != 0 {
+			t.Error("replays out of nothing")
+		}
+	})
+}
+
+func TestSplitOriginOfForeignRecord(t *testing.T) {
+	t.Parallel()
+	in := []kgo.RecordHeader{{Key: "ce_id", Value: []byte("1")}}
+	headers, o, ok := splitOrigin(in)
+	if ok || o != (origin{}) {
+		t.Errorf("found %+v", o)
+	}
+	if d := cmp.Diff(in, headers); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestClassify(t *testing.T) {
+	t.Parallel()
+	errDep, errRec := errors.New("dependency"), errors.New("record")
+	c := &Consumer{cfg: Config{
+		Transient:   func(err error) bool { return errors.Is(err, errDep) },
+		RecordFault: func(err error) bool { return errors.Is(err, errRec) },
+	}}
+	for name, tt := range map[string]struct {
+		err  error
+		want class
+	}{
+		"nil":                     {nil, done},
+		"unknown":                 {errors.New("?"), transient},
+		"claimed":                 {fmt.Errorf("x: %w", errDep), transient},
+		"reject":                  {fmt.Errorf("x: %w", Reject(0, errors.New("?"))), rejected},
+		"joined rejects":          {errors.Join(Reject(0, errRec), Reject(1, errRec)), rejected},
+		"reject of a dependency":  {Reject(0, errDep), transient},
+		"reject beside transient": {errors.Join(Reject(0, errRec), errDep), transient},
+		"panic":                   {&panicked{value: "boom"}, fault},
+		"panic with dependency":   {&panicked{value: errDep}, transient},
+		"record fault":            {fmt.Errorf("x: %w", errRec), fault},
+		"both":                    {errors.Join(errRec, errDep), transient},
+	} {
+		if got := c.classify(tt.err); got != tt.want {
+			t.Errorf("%s: class %d, want %d", name, got, tt.want)
+		}
+	}
+}
+
+func TestRejectionsOfATree(t *testing.T) {
+	t.Parallel()
+	e1, e2, e3 := errors.New("1"), errors.New("2"), errors.New("3")
+	err := fmt.Errorf("batch: %w", errors.Join(Reject(1, e1), fmt.Errorf("x: %w", Reject(5, e2)), e3))
+	got := make(map[int]error)
+	rejections(err, got)
+	if len(got) != 2 || !errors.Is(got[1], e1) || !errors.Is(got[5], e2) {
+		t.Errorf("found %v", got)
+	}
+}
+
+// TestLane follows two keys through the retry topic.
+func TestLane(t *testing.T) {
+	t.Parallel()
+	l := &lane{keys: make(map[string]*key)}
+	now := time.Now()
+	record := func(k string, offset int64) Record {
+		return Record{raw: &kgo.Record{Key: []byte(k), Offset: offset}}
+	}
+	offsets := func(batch []Record) (at []int64) {
+		for _, r := range batch {
+			at = append(at, r.raw.Offset)
+		}
+		return at
+	}
+	expect := func(what string, got, want []int64, done int64) {
+		t.Helper()
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s: due %s", what, d)
+		}
+		if got := l.retryDone(); got != done {
+			t.Errorf("%s: done up to %d, want %d", what, got, done)
+		}
+	}
+	if l.parks([]byte("a")) {
+		t.Error("parks out of nothing")
+	}
+	l.park([]byte("a"), 0, now.Add(time.Second)) // Produced by this owner, not polled yet.
+	l.park([]byte("a"), 1, time.Time{})
+	if !l.parks([]byte("a")) || l.parks([]byte("b")) || l.parks(nil) {
+		t.Error("parks the wrong key")
+	}
+	l.hold(record("a", 0), now.Add(time.Second))
+	l.hold(record("a", 1), time.Time{})
+	l.hold(record("b", 2), now)
+	l.retryNext = 3
+	expect("a waits as a whole", offsets(l.due(nil, now, 9)), []int64{2}, 0)
+	if at, ok := l.wake(); !ok || !at.Equal(now) {
+		t.Errorf("wakes at %v, want when b is due", at)
+	}
+	l.finish(l.held[2])
+	expect("b is done behind a", offsets(l.due(nil, now, 9)), nil, 0)
+	if l.parks([]byte("b")) {
+		t.Error("b is still parked")
+	}
+	later := now.Add(time.Second)
+	expect("a is due", offsets(l.due(nil, later, 9)), []int64{0, 1}, 0)
+	expect("no more than asked for", offsets(l.due(nil, later, 1)), []int64{0}, 0)
+	l.finish(l.held[0])
+	expect("its follower is next, at once", offsets(l.due(nil, now, 9)), []int64{1}, 1)
+	if !l.parks([]byte("a")) {
+		t.Error("a has a record left")
+	}
+	l.finish(l.held[0])
+	expect("all is done", offsets(l.due(nil, later, 9)), nil, 3)
+	if _, ok := l.wake(); ok || l.parks([]byte("a")) {
+		t.Error("something is left")
+	}
+}
+
+// TestBalancerMirrors: a member owns the retry partitions of its source
+// partitions, and the group is told of the latter only.
+func TestBalancerMirrors(t *testing.T) {
+	t.Parallel()
+	b := newBalancer(map[string]string{"a": "a.g.retry", "b": "b.g.retry"})
+	sent := kmsg.ConsumerMemberAssignment{Topics: []kmsg.ConsumerMemberAssignmentTopic{{Topic: "a", Partitions: []int32{0, 2}}}}
+	got, err := b.ParseSyncAssignment(sent.AppendTo(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(map[string][]int32{"a": {0, 2}, "a.g.retry": {0, 2}}, got); d != "" {
+		t.Error(d)
+	}
+	var meta kmsg.ConsumerMemberMetadata
+	if err := meta.ReadFrom(b.JoinGroupMetadata([]string{"a", "a.g.retry", "b", "b.g.retry"}, got, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"a", "b"}, meta.Topics); d != "" {
+		t.Error(d)
+	}
+	if len(meta.OwnedPartitions) != 1 || meta.OwnedPartitions[0].Topic != "a" {
+		t.Errorf("reports to own %+v", meta.OwnedPartitions)
+	}
+	if !b.IsCooperative() {
+		t.Error("not cooperative")
+	}
+	if _, err := b.ParseSyncAssignment([]byte{0}); err == nil {
+		t.Error("a broken assignment passes")
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	t.Parallel()
+	for tries := range 100 {
+		if d := backoff(tries); d <= 0 || d > backoffCap+time.Millisecond {
+			t.Errorf("try %d: %s", tries, d)
+		}
+	}
+}
+
+func TestNewNamesWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	_, err := New(Config{})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{"group", "topics", "handler", "logger"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not name %s", err, want)
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package stream_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	sdk "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"example.com/ballast/pkg/stream"
+)
+
+// TestMetrics: what happens to records can be seen from outside.
+func TestMetrics(t *testing.T) {
+	b := setup(t, 1)
+	reader := sdk.NewManualReader()
+	provider := sdk.NewMeterProvider(sdk.WithReader(reader))
+	cfg := b.faultConfig()
+	cfg.Meter = provider.Meter("test")
+	b.journal.fail = func(i int, r stream.Record) error {
+		if string(r.Value) == "x" {
+			return stream.Reject(i, errors.New("no"))
+		}
+		return faulty("1", 1)(i, r)
+	}
+	b.send(0, "a", "0", "1", "2")
+	b.send(0, "b", "x", "3")
+	b.run(cfg)
+	b.eventually("all is committed", func() bool { return b.journal.count() == 4 && b.lag() == 0 })
+	got := collect(t, reader)
+	for name, want := range map[string]uint64{
+		stream.MetricBrokerWait:                5,
+		stream.MetricEventAge:                  5,
+		stream.MetricDeadLetters + "/rejected": 1,
+		stream.MetricSetAside + "/fault":       1,
+		stream.MetricSetAside + "/parked":      1,
+	} {
+		if got[name] != want {
+			t.Errorf("%s is %d, want %d", name, got[name], want)
+		}
+	}
+	for _, name := range []string{stream.MetricLocalWait, stream.MetricProcess, stream.MetricBatch} {
+		if got[name] == 0 {
+			t.Errorf("%s is missing", name)
+		}
+	}
+	b.journal.failWith(func(int, stream.Record) error { return errDown })
+	b.send(0, "a", "4")
+	b.eventually("paused", func() bool { return collect(t, reader)[stream.MetricPaused] == 1 })
+	b.journal.failWith(nil)
+	b.eventually("goes on", func() bool { return collect(t, reader)[stream.MetricPaused] == 0 })
+	if d := cmp.Diff(numbers(5)[4:], b.journal.of("a")[3:]); d != "" {
+		t.Error(d)
+	}
+}
+
+// collect returns counts and gauges by name, counters with their reason.
+func collect(t *testing.T, reader *sdk.ManualReader) map[string]uint64 {
+	t.Helper()
+	var all metricdata.ResourceMetrics
+	if err := reader.Collect(context.WithoutCancel(t.Context()), &all); err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]uint64)
+	for _, scope := range all.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			switch data := m.Data.(type) {
+			case metricdata.Histogram[float64]:
+				for _, p := range data.DataPoints {
+					got[m.Name] += p.Count
+				}
+			case metricdata.Histogram[int64]:
+				for _, p := range data.DataPoints {
+					got[m.Name] += p.Count
+				}
+			case metricdata.Sum[int64]:
+				for _, p := range data.DataPoints {
+					reason, _ := p.Attributes.Value("reason")
+					got[m.Name+"/"+reason.AsString()] += uint64(p.Value)
+				}
+			case metricdata.Gauge[int64]:
+				for _, p := range data.DataPoints {
+					got[m.Name] = uint64(p.Value)
+				}
+			}
+		}
+	}
+	return got
+}
