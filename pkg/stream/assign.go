@@ -80,8 +80,9 @@ func (c *Consumer) ensureOwn(ctx context.Context, client *kgo.Client) error {
 
 // assigned opens a lane for each new source partition. It returns when it knows
 // how far the retry partitions have to be read: without a broker to say so,
-// there is nothing to consume either.
-func (c *Consumer) assigned(ctx context.Context, added map[string][]int32) {
+// there is nothing to consume either. The callbacks have the client as
+// an argument because they may come before NewClient has returned it.
+func (c *Consumer) assigned(ctx context.Context, client *kgo.Client, added map[string][]int32) {
 	for topic, retry := range c.retryOf {
 		partitions := added[topic]
 		if len(partitions) == 0 {
@@ -90,7 +91,7 @@ func (c *Consumer) assigned(ctx context.Context, added map[string][]int32) {
 		var read, end map[int32]int64
 		for {
 			var err error
-			if read, end, err = c.retryRange(ctx, retry); err == nil {
+			if read, end, err = c.retryRange(ctx, client, retry); err == nil {
 				break
 			}
 			c.log.Warn("waiting for the offsets of the retry topic", "topic", retry, "err", err)
@@ -106,7 +107,7 @@ func (c *Consumer) assigned(ctx context.Context, added map[string][]int32) {
 			}
 			c.lanes[place{topic, p}], c.lanes[place{retry, p}] = l, l
 			if l.closed = l.retryNext < l.openAt; l.closed {
-				c.client.PauseFetchPartitions(map[string][]int32{topic: {p}})
+				client.PauseFetchPartitions(map[string][]int32{topic: {p}})
 			}
 		}
 	}
@@ -114,14 +115,14 @@ func (c *Consumer) assigned(ctx context.Context, added map[string][]int32) {
 
 // retryRange returns by partition from where the group will read the topic and
 // where it ends now.
-func (c *Consumer) retryRange(ctx context.Context, topic string) (read, end map[int32]int64, err error) {
+func (c *Consumer) retryRange(ctx context.Context, client *kgo.Client, topic string) (read, end map[int32]int64, err error) {
 	// A source topic may have been given more partitions.
-	if err := c.ensureOwn(ctx, c.client); err != nil {
+	if err := c.ensureOwn(ctx, client); err != nil {
 		return nil, nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	adm := kadm.NewClient(c.client)
+	adm := kadm.NewClient(client)
 	starts, err := adm.ListStartOffsets(ctx, topic)
 	if err != nil {
 		return nil, nil, fmt.Errorf("start offsets: %w", err)
@@ -152,7 +153,7 @@ func (c *Consumer) retryRange(ctx context.Context, topic string) (read, end map[
 // revoked closes lanes whether they were given back or lost. There is nothing
 // to commit: what is settled was committed before the rebalance was allowed,
 // and the rest is the next owner's.
-func (c *Consumer) revoked(gone map[string][]int32) {
+func (c *Consumer) revoked(_ context.Context, client *kgo.Client, gone map[string][]int32) {
 	for topic, partitions := range gone {
 		for _, p := range partitions {
 			if l := c.lanes[place{topic, p}]; l != nil {
@@ -162,7 +163,7 @@ func (c *Consumer) revoked(gone map[string][]int32) {
 		}
 	}
 	// Pauses outlive an assignment unless they are taken back.
-	c.client.ResumeFetchPartitions(gone)
+	client.ResumeFetchPartitions(gone)
 	c.pending = slices.DeleteFunc(c.pending, func(r Record) bool { return r.lane.revoked })
 }
 

@@ -124,9 +124,9 @@ func (c *Consumer) options(ctx context.Context, topics []string) []kgo.Opt {
 		// that waits at its broker has come back: the default of 5 s delayed
 		// takeovers by as much.
 		kgo.FetchMaxWait(500*time.Millisecond),
-		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, added map[string][]int32) { c.assigned(ctx, added) }),
-		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) { c.revoked(gone) }),
-		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) { c.revoked(gone) }),
+		kgo.OnPartitionsAssigned(func(_ context.Context, client *kgo.Client, added map[string][]int32) { c.assigned(ctx, client, added) }),
+		kgo.OnPartitionsRevoked(c.revoked),
+		kgo.OnPartitionsLost(c.revoked),
 		// A set-aside record stays in the partition of its own number, and must
 		// fit although it has grown by our headers.
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
