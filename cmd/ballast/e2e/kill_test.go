@@ -1,0 +1,95 @@
+package e2e_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	ordersv1 "example.com/ballast/gen/orders/v1"
+)
+
+// TestKilledProcessesHeal places orders without pause while each process of the
+// stack is killed in turn, twice; then every acknowledged order must be
+// terminal and all books must agree.
+func TestKilledProcessesHeal(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	ctx := t.Context()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	skus := []string{"KILL-A", "KILL-B", "KILL-C"}
+	p.stock(ctx, 100_000, skus...)
+	p.faults(map[string]any{"latency_ms": 5, "jitter_ms": 20, "error_rate": 0.02, "decline_rate": 0.02})
+
+	var stop atomic.Bool
+	var mu sync.Mutex
+	var accepted []string
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			for i := 0; !stop.Load(); i++ {
+				o, err := p.Place(ctx, fmt.Sprint("worker-", w), fmt.Sprint("order-", i), request(skus[i%3], skus[(i+1)%3]))
+				if err != nil {
+					t.Errorf("worker %d, order %d: %v", w, i, err)
+					return
+				}
+				mu.Lock()
+				accepted = append(accepted, o.GetOrderId())
+				mu.Unlock()
+			}
+		})
+	}
+	r := rand.New(rand.NewPCG(seed, 2))
+	for range 2 {
+		state, err := p.home.Running()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range r.Perm(len(state.Children)) {
+			p.kill(state.Children[i].Name)
+		}
+	}
+	stop.Store(true)
+	wg.Wait()
+	result := p.reconcile(ctx, accepted)
+	t.Logf("%d orders acknowledged, retries %v, ends %v", len(accepted), p.Retries.Counts(), result.Orders)
+	if result.Orders["NEEDS_OPERATOR"] > 0 || result.Orders[ordersv1.OrderStatus_ORDER_STATUS_NEEDS_OPERATOR.String()] > 0 {
+		t.Errorf("orders wait for an operator: %v", result.Orders)
+	}
+}
+
+// kill ends a child at once and waits until the supervisor has it ready again.
+func (p *platform) kill(name string) {
+	p.t.Helper()
+	child := func() (pid int, ready bool) {
+		state, err := p.home.Running()
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		for _, c := range state.Children {
+			if c.Name == name {
+				return c.PID, c.State == "ready"
+			}
+		}
+		p.t.Fatalf("no child %s", name)
+		return 0, false
+	}
+	before, _ := child()
+	if err := syscall.Kill(before, syscall.SIGKILL); err != nil {
+		p.t.Fatalf("kill %s (%d): %v", name, before, err)
+	}
+	began := time.Now()
+	for deadline := began.Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		if pid, ready := child(); ready && pid != before {
+			p.t.Logf("%s is back after %v", name, time.Since(began).Round(10*time.Millisecond))
+			return
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("%s did not come back", name)
+		}
+	}
+}

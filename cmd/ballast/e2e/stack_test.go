@@ -1,0 +1,200 @@
+// Package e2e_test runs the whole platform, the real binaries on real servers,
+// and judges it from outside: by the public API and the provider's own book.
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/ballast/cmd/ballast/internal/api"
+	"example.com/ballast/cmd/ballast/internal/reconcile"
+	"example.com/ballast/cmd/ballast/internal/stack"
+	inventoryv1 "example.com/ballast/gen/inventory/v1"
+	moneyv1 "example.com/ballast/gen/money/v1"
+	ordersv1 "example.com/ballast/gen/orders/v1"
+)
+
+// broker is what `ballast up --broker` is given; see apache_test.go.
+var broker = "kfake"
+
+// binaries are built once for all tests of the package.
+var binaries = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "ballast-e2e-")
+	if err != nil {
+		return "", err
+	}
+	build := exec.Command("go", "build", "-o", dir+"/", "example.com/ballast/cmd/ballast", "example.com/ballast/services/...")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build: %w: %s", err, out)
+	}
+	return dir, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := binaries(); err == nil {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// platform is one running stack.
+type platform struct {
+	*api.Client
+	t    *testing.T
+	home stack.Home
+	bin  string
+}
+
+// start brings up a stack with its own data, and down at the end of the test.
+func start(t *testing.T) *platform {
+	t.Helper()
+	bin, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &platform{t: t, home: stack.Home(t.TempDir()), bin: bin}
+	out, err := p.run("up", "--detach", "--broker", broker, "--port-base", fmt.Sprint(freeBase(t)))
+	if err != nil {
+		t.Fatalf("up: %v\n%s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := p.run("down"); err != nil {
+			t.Errorf("down: %v\n%s", err, out)
+		}
+	})
+	state, err := p.home.Running()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := p.home.Signer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := state.Endpoints
+	p.Client = api.New(api.Config{
+		Endpoints: api.Endpoints{Orders: at.Orders, Inventory: at.Inventory, Payments: at.Payments, Provider: at.Provider},
+		Mint:      signer.Token, Wait: time.Minute,
+	})
+	return p
+}
+
+// run runs a ballast command on this stack. Servers of the environment are left
+// out: a test that breaks things must own them.
+func (p *platform) run(args ...string) (string, error) {
+	cmd := exec.Command(filepath.Join(p.bin, "ballast"), append(args, "--home", string(p.home))...)
+	for _, v := range os.Environ() {
+		if name, _, _ := strings.Cut(v, "="); name != "KAFKA_BROKERS" && name != "POSTGRES_URL" && !strings.HasPrefix(name, "REDIS_") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// freeBase finds a port base with nothing on the ports above it.
+func freeBase(t *testing.T) int {
+	t.Helper()
+next:
+	for base := 21000; base < 30000; base += 100 {
+		for port := base; port < base+50; port++ {
+			l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
+			if err != nil {
+				continue next
+			}
+			_ = l.Close()
+		}
+		return base
+	}
+	t.Fatal("no 50 free ports from 21000 to 30000")
+	return 0
+}
+
+// stock makes products at GBP 1.00 with this many units each and waits until
+// orders knows them.
+func (p *platform) stock(ctx context.Context, units int32, skus ...string) {
+	p.t.Helper()
+	var products []*inventoryv1.Product
+	var lines []*inventoryv1.StockLine
+	for _, sku := range skus {
+		products = append(products, &inventoryv1.Product{Sku: sku, Price: &moneyv1.Money{Currency: "GBP", MinorUnits: 100}})
+		lines = append(lines, &inventoryv1.StockLine{Sku: sku, Quantity: units})
+	}
+	if _, err := api.Do(ctx, p.Client, p.Inventory.UpsertProducts, &inventoryv1.UpsertProductsRequest{Products: products}); err != nil {
+		p.t.Fatal(err)
+	}
+	if _, err := api.Do(ctx, p.Client, p.Inventory.ReceiveStock, &inventoryv1.ReceiveStockRequest{ReceiptId: strings.Join(skus, "+"), Lines: lines}); err != nil {
+		p.t.Fatal(err)
+	}
+	// A total that nobody expects is refused before anything is written, and only
+	// once every product is known.
+	probe := request(skus...)
+	probe.ExpectedTotal = &moneyv1.Money{Currency: "GBP", MinorUnits: 1}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		_, err := p.Place(ctx, "probe", "probe", probe)
+		if api.Refusal(err) == "PRICE_CHANGED" {
+			return
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("orders never learned of %v: %v", skus, err)
+		}
+	}
+}
+
+// request asks for one unit of each SKU.
+func request(skus ...string) *ordersv1.PlaceOrderRequest {
+	r := &ordersv1.PlaceOrderRequest{ShipTo: &ordersv1.Address{Country: "GB"}}
+	for _, sku := range skus {
+		r.Lines = append(r.Lines, &ordersv1.LineRequest{Sku: sku, Quantity: 1})
+	}
+	return r
+}
+
+// faults sets the provider's faults.
+func (p *platform) faults(settings map[string]any) {
+	p.t.Helper()
+	state, err := p.home.Running()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	body, err := json.Marshal(settings)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodPut, state.Endpoints.Admin["provider"]+"/faults", bytes.NewReader(body))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		p.t.Fatalf("set faults: %s", res.Status)
+	}
+}
+
+// reconcile waits for the last order and compares all books.
+func (p *platform) reconcile(ctx context.Context, accepted []string) *reconcile.Result {
+	p.t.Helper()
+	result, err := reconcile.Run(ctx, p.Client, accepted, time.Minute, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, d := range result.Differences {
+		p.t.Errorf("difference: %+v", d)
+	}
+	return result
+}
