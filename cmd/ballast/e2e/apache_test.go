@@ -2,5 +2,5 @@
 
 package e2e_test
 
-// The same tests on a real Apache Kafka: `make test-kafka`.
-func init() { broker = "apache" }
+// broker is a real Apache Kafka in `make test-kafka`.
+const broker = "apache"

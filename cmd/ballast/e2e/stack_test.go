@@ -25,9 +25,6 @@ import (
 	ordersv1 "example.com/ballast/gen/orders/v1"
 )
 
-// broker is what `ballast up --broker` is given; see apache_test.go.
-var broker = "kfake"
-
 // binaries are built once for all tests of the package.
 var binaries = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "ballast-e2e-")

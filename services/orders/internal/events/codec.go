@@ -63,7 +63,7 @@ func build(topic string, m proto.Message, id ids.ID, version int64, at time.Time
 func eventProto(r order.Recorded) proto.Message {
 	id := r.Order.String()
 	switch e := r.Event.(type) {
-	case order.OrderPlaced:
+	case order.WasPlaced:
 		m := &ordersv1.OrderPlaced{
 			OrderId: id, CustomerId: e.Customer, Total: moneyProto(e.Total), Country: e.Country,
 			Deadline: stamp(e.Deadline), IdempotencyKey: e.Key, RequestHash: e.RequestHash,
@@ -95,7 +95,7 @@ func eventProto(r order.Recorded) proto.Message {
 		return &ordersv1.OrderStepUndone{
 			OrderId: id, Step: ordersv1.Step(e.Step), AnswerVersion: e.Answer, Deadline: stamp(e.Deadline),
 		}
-	case order.OrderCancelled:
+	case order.WasCancelled:
 		return &ordersv1.OrderCancelled{OrderId: id, Reason: ordersv1.CancelReason(e.Reason), Detail: e.Detail}
 	case order.StepResent:
 		return &ordersv1.OrderStepResent{
@@ -162,7 +162,7 @@ func (Codec) Stored(typ string, data []byte) (order.Event, error) {
 		})
 	case "orders.v1.OrderCancelled":
 		return decode(data, &ordersv1.OrderCancelled{}, func(m *ordersv1.OrderCancelled) (order.Event, error) {
-			return order.OrderCancelled{Reason: order.Reason(m.GetReason()), Detail: m.GetDetail()}, nil
+			return order.WasCancelled{Reason: order.Reason(m.GetReason()), Detail: m.GetDetail()}, nil
 		})
 	case "orders.v1.OrderStepResent":
 		return decode(data, &ordersv1.OrderStepResent{}, func(m *ordersv1.OrderStepResent) (order.Event, error) {
@@ -181,7 +181,7 @@ func placed(m *ordersv1.OrderPlaced) (order.Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("order_id: %w", err)
 	}
-	e := order.OrderPlaced{
+	e := order.WasPlaced{
 		ID: id, Customer: m.GetCustomerId(), Key: m.GetIdempotencyKey(), RequestHash: m.GetRequestHash(),
 		Total: amount(m.GetTotal()), Country: m.GetCountry(), Deadline: instant(m.GetDeadline()),
 		Lines: make([]order.Line, len(m.GetLines())),

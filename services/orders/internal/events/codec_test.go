@@ -30,7 +30,7 @@ func mustParse(s string) ids.ID {
 func all() []order.Event {
 	pounds := func(minor int64) money.Money { return money.Money{Currency: "GBP", Minor: minor} }
 	return []order.Event{
-		order.OrderPlaced{
+		order.WasPlaced{
 			ID: id, Customer: "17850", Key: "invoice-536365", RequestHash: []byte{1, 2, 3},
 			Lines: []order.Line{{SKU: "85123A", Quantity: 6, Price: pounds(255)}, {SKU: "71053", Quantity: 1, Price: pounds(339)}},
 			Total: pounds(1869), Country: "GB", Deadline: deadline,
@@ -43,7 +43,7 @@ func all() []order.Event {
 			Undo: order.Steps(0).With(order.Charge).With(order.Reserve),
 		},
 		order.StepUndone{Step: order.Charge, Answer: 3, Deadline: deadline},
-		order.OrderCancelled{Reason: order.OutOfStock, Detail: "85123A: 6 wanted, 1 available"},
+		order.WasCancelled{Reason: order.OutOfStock, Detail: "85123A: 6 wanted, 1 available"},
 		order.StepResent{Step: order.Charge, Resends: 2, Deadline: deadline},
 		order.OperatorNeeded{Detail: "undoing was never answered"},
 	}
@@ -91,7 +91,7 @@ func FuzzStored(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if p, ok := e.(order.OrderPlaced); ok && p.ID == (ids.ID{}) {
+		if p, ok := e.(order.WasPlaced); ok && p.ID == (ids.ID{}) {
 			t.Errorf("an order without an id: %+v", p)
 		}
 	})

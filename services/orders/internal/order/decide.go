@@ -33,11 +33,11 @@ type Answer struct {
 type Outcome uint8
 
 const (
-	// Done: the stock is held, the money taken, the shipment scheduled.
+	// Done means that the stock is held, or the money taken, or the shipment scheduled.
 	Done Outcome = iota + 1
-	// Rejected: nothing was done, nor will be.
+	// Rejected means that nothing was done, nor will be.
 	Rejected
-	// Undone: whatever was done is undone, and can't be done any more.
+	// Undone means that whatever was done is undone, and can't be done any more.
 	Undone
 )
 
@@ -62,7 +62,7 @@ type Command struct {
 }
 
 // Place is the first decision of an order's life.
-func Place(e OrderPlaced, now time.Time, p Policy) (OrderPlaced, Command) {
+func Place(e WasPlaced, now time.Time, p Policy) (WasPlaced, Command) {
 	e.Deadline = now.Add(p.ResendAfter)
 	return e, Command{Order: e.ID, Step: Reserve, Lines: e.Lines}
 }
@@ -174,7 +174,7 @@ func (d *decision) forward(a Answer) {
 // compensate begins the undoing, last step first.
 func (d *decision) compensate(reason Reason, detail string, undo Steps) {
 	if undo == 0 {
-		d.emit(OrderCancelled{Reason: reason, Detail: detail})
+		d.emit(WasCancelled{Reason: reason, Detail: detail})
 		return
 	}
 	d.emit(CancellationStarted{Reason: reason, Detail: detail, Undo: undo, Deadline: d.deadline()})
@@ -187,7 +187,7 @@ func (d *decision) undone(a Answer) {
 	d.emit(StepUndone{Step: a.Step, Answer: a.Version, Deadline: d.deadline()})
 	switch {
 	case left == 0:
-		d.emit(OrderCancelled{Reason: d.s.Reason, Detail: d.s.Detail})
+		d.emit(WasCancelled{Reason: d.s.Reason, Detail: d.s.Detail})
 	case left.Last() != d.s.Undo.Last():
 		d.send(left.Last(), true)
 	}

@@ -26,7 +26,7 @@ type life struct {
 }
 
 func begin() *life {
-	e, c := Place(OrderPlaced{
+	e, c := Place(WasPlaced{
 		ID: ids.New(), Customer: "c", Key: "k", RequestHash: []byte{1},
 		Lines: []Line{{SKU: "A", Quantity: 2, Price: money.Money{Currency: "GBP", Minor: 255}}},
 		Total: money.Money{Currency: "GBP", Minor: 510}, Country: "GB",

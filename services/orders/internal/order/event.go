@@ -19,8 +19,8 @@ type Recorded struct {
 	Event   Event
 }
 
-// OrderPlaced is version 1.
-type OrderPlaced struct {
+// WasPlaced is version 1.
+type WasPlaced struct {
 	ID          ids.ID
 	Customer    string
 	Key         string
@@ -53,8 +53,8 @@ type StepUndone struct {
 	Deadline time.Time
 }
 
-// OrderCancelled says that nothing is held and nothing is charged.
-type OrderCancelled struct {
+// WasCancelled says that nothing is held and nothing is charged.
+type WasCancelled struct {
 	Reason Reason
 	Detail string
 }
@@ -69,11 +69,11 @@ type StepResent struct {
 // OperatorNeeded says that the platform can't end the order by itself.
 type OperatorNeeded struct{ Detail string }
 
-func (OrderPlaced) event()         {}
+func (WasPlaced) event()         {}
 func (StepDone) event()            {}
 func (CancellationStarted) event() {}
 func (StepUndone) event()          {}
-func (OrderCancelled) event()      {}
+func (WasCancelled) event()      {}
 func (StepResent) event()          {}
 func (OperatorNeeded) event()      {}
 
@@ -82,7 +82,7 @@ func (OperatorNeeded) event()      {}
 func Evolve(s State, r Recorded) State {
 	s.Version, s.UpdatedAt = r.Version, r.At
 	switch e := r.Event.(type) {
-	case OrderPlaced:
+	case WasPlaced:
 		s.ID, s.Customer, s.Key, s.RequestHash = e.ID, e.Customer, e.Key, e.RequestHash
 		s.Lines, s.Total, s.Country = e.Lines, e.Total, e.Country
 		s.CreatedAt = r.At
@@ -97,7 +97,7 @@ func Evolve(s State, r Recorded) State {
 		s.Seen[e.Step] = e.Answer
 		s.Undo = s.Undo.Without(e.Step)
 		s.enter(Cancelling, r.At, e.Deadline)
-	case OrderCancelled:
+	case WasCancelled:
 		s.Reason, s.Detail = e.Reason, e.Detail
 		s.enter(Cancelled, r.At, time.Time{})
 	case StepResent:

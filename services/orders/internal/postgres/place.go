@@ -89,7 +89,7 @@ func (s *Store) price(p order.Placement, products map[string]order.Product, at t
 	if p.Expected != nil && *p.Expected != total {
 		return nil, &order.PriceChanged{Expected: *p.Expected, Actual: total}
 	}
-	event, command := order.Place(order.OrderPlaced{
+	event, command := order.Place(order.WasPlaced{
 		ID: ids.New(), Customer: p.Customer, Key: p.Key, RequestHash: p.RequestHash,
 		Lines: lines, Total: total, Country: p.Country,
 	}, at, s.Policy)

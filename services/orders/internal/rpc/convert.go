@@ -99,7 +99,7 @@ func historyProto(recorded []order.Recorded) []*ordersv1.OrderEvent {
 // describe names an event as its stored type does, with a line for people.
 func describe(e order.Event) (name, detail string) {
 	switch e := e.(type) {
-	case order.OrderPlaced:
+	case order.WasPlaced:
 		return "OrderPlaced", fmt.Sprintf("%d lines, %s", len(e.Lines), e.Total)
 	case order.StepDone:
 		return [...]string{order.Reserve: "OrderReserved", order.Charge: "OrderCharged", order.Ship: "OrderConfirmed"}[e.Step], ""
@@ -107,7 +107,7 @@ func describe(e order.Event) (name, detail string) {
 		return "OrderCancellationStarted", e.Detail
 	case order.StepUndone:
 		return "OrderStepUndone", e.Step.String()
-	case order.OrderCancelled:
+	case order.WasCancelled:
 		return "OrderCancelled", e.Detail
 	case order.StepResent:
 		return "OrderStepResent", fmt.Sprintf("%s, re-send %d", e.Step, e.Resends)

@@ -59,7 +59,7 @@ func setup(t *testing.T) *shop {
 		},
 		List: func(context.Context, string, ids.ID, int) ([]order.View, error) { return []order.View{s.order}, s.fail },
 		History: func(context.Context, ids.ID) ([]order.Recorded, error) {
-			return []order.Recorded{{Order: s.order.ID, Version: 1, Event: order.OrderPlaced{ID: s.order.ID, Lines: s.order.Lines, Total: s.order.Total}}}, nil
+			return []order.Recorded{{Order: s.order.ID, Version: 1, Event: order.WasPlaced{ID: s.order.ID, Lines: s.order.Lines, Total: s.order.Total}}}, nil
 		},
 		Tell: func(context.Context, []order.Told) ([]order.Verdict, error) {
 			return []order.Verdict{{State: s.order.State, Err: s.fail}}, nil
