@@ -69,11 +69,11 @@ type StepResent struct {
 // OperatorNeeded says that the platform can't end the order by itself.
 type OperatorNeeded struct{ Detail string }
 
-func (WasPlaced) event()         {}
+func (WasPlaced) event()           {}
 func (StepDone) event()            {}
 func (CancellationStarted) event() {}
 func (StepUndone) event()          {}
-func (WasCancelled) event()      {}
+func (WasCancelled) event()        {}
 func (StepResent) event()          {}
 func (OperatorNeeded) event()      {}
 
