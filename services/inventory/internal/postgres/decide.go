@@ -58,23 +58,36 @@ func (s *Store) applyLocked(ctx context.Context, view stock.View, commands []sto
 	})
 }
 
-// readReservations is by the primary key; most orders of a batch have none yet.
+// What a batch needs is read key by key: with "= ANY" the plan that was cached
+// when a table was empty scans all of it once it has grown, until somebody
+// analyzes it. LATERAL leaves the planner nothing but the index.
+
+// readReservations reads by the primary key; most orders of a batch have none yet.
 const readReservations = `
-SELECT order_id, version, status, status_version,
-       shipment_status, shipment_version, shipment_reason, shipment_detail,
-       skus, quantities, shortages
-FROM reservations
-WHERE order_id = ANY ($1::uuid[])`
+SELECT r.*
+FROM unnest($1::uuid[]) AS u(order_id) CROSS JOIN LATERAL (
+    SELECT order_id, version, status, status_version,
+           shipment_status, shipment_version, shipment_reason, shipment_detail,
+           skus, quantities, shortages
+    FROM reservations WHERE order_id = u.order_id OFFSET 0
+) AS r`
 
 // readAvailable takes no locks: what it returns is a guess that the CHECKs of
 // stock verify when the outcome is written.
 const readAvailable = `
-SELECT sku, on_hand - reserved FROM stock WHERE sku = ANY ($1::text[])`
+SELECT s.*
+FROM unnest($1::text[]) AS u(sku) CROSS JOIN LATERAL (
+    SELECT sku, on_hand - reserved FROM stock WHERE sku = u.sku OFFSET 0
+) AS s`
 
-// lockAvailable locks in the order of the SKUs, as every writer of stock does.
+// lockAvailable locks in the order of its argument, which comes sorted: taking the
+// locks in one order is what keeps two members with overlapping SKUs out of a
+// deadlock. UPDATE alone would lock in the order of its plan.
 const lockAvailable = `
-SELECT sku, on_hand - reserved FROM stock WHERE sku = ANY ($1::text[])
-ORDER BY sku FOR NO KEY UPDATE`
+SELECT s.*
+FROM unnest($1::text[]) AS u(sku) CROSS JOIN LATERAL (
+    SELECT sku, on_hand - reserved FROM stock WHERE sku = u.sku FOR NO KEY UPDATE
+) AS s`
 
 func (s *Store) read(ctx context.Context, commands []stock.Command) (stock.View, error) {
 	view := stock.View{Reservations: make(map[stock.OrderID]stock.Reservation)}
@@ -125,12 +138,6 @@ func collectAvailable(rows pgx.Rows) (map[string]int64, error) {
 	})
 	return available, err
 }
-
-// lockStock comes first in every write: locking in sorted order is what keeps two
-// members with overlapping SKUs out of a deadlock. UPDATE alone would lock in the
-// order of its plan.
-const lockStock = `
-SELECT FROM stock WHERE sku = ANY ($1::text[]) ORDER BY sku FOR NO KEY UPDATE`
 
 // upsertReservations inserts in the order of the ids, which come sorted. Its guard
 // is explained at the table.
@@ -193,7 +200,7 @@ func (s *Store) write(ctx context.Context, to sender, outcome stock.Outcome, ann
 	b := &pgx.Batch{}
 	deltas := deltaArgs(outcome.Deltas)
 	if len(outcome.Deltas) > 0 {
-		b.Queue(lockStock, deltas["skus"])
+		b.Queue(lockAvailable, deltas["skus"])
 	}
 	if len(outcome.Changed) > 0 {
 		args, err := reservationArgs(outcome.Changed)

@@ -19,7 +19,7 @@ func TestStatementsPrepare(t *testing.T) {
 	pool := testkit.Postgres(t, Migrations())
 	statements := map[string]string{
 		"readReservations": readReservations, "readAvailable": readAvailable, "lockAvailable": lockAvailable,
-		"lockStock": lockStock, "upsertReservations": upsertReservations, "insertMovements": insertMovements,
+		"upsertReservations": upsertReservations, "insertMovements": insertMovements,
 		"moveStock": moveStock, "upsertProducts": upsertProducts, "republishPage": republishPage,
 		"getProduct": getProduct, "listProducts": listProducts, "receiveStock": receiveStock,
 		"getReceipt": getReceipt, "unknownSKUs": unknownSKUs, "listLevels": listLevels,
