@@ -23,33 +23,47 @@ type Republisher struct {
 	Logger    *slog.Logger
 }
 
-// Lead republishes until ctx ends, as the holder of the lease. A round that fails
-// is made up by the next. The epoch guards nothing: see above.
+// retryPause is the time until the next try after one that failed; it is chosen by
+// judgement: orders without products waits for it.
+const retryPause = time.Second
+
+// Lead republishes until ctx ends, as the holder of the lease. Its epoch guards
+// nothing: see above.
 func (r *Republisher) Lead(ctx context.Context, _ int64) error {
-	if empty, err := r.Empty(ctx); err != nil {
-		r.Logger.WarnContext(ctx, "can't tell whether the products topic is empty", "error", err)
-	} else if empty {
-		r.round(ctx)
-	}
-	ticker := time.NewTicker(r.Every)
-	defer ticker.Stop()
+	pause := r.untilFirst(ctx)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-ticker.C:
-			r.round(ctx)
+		case <-time.After(pause):
+		}
+		pause = r.Every
+		if n, err := r.Republish(ctx); err != nil {
+			r.Logger.WarnContext(ctx, "products not republished", "error", err, "published", n)
+			pause = min(retryPause, r.Every)
+		} else {
+			r.Logger.InfoContext(ctx, "products republished", "products", n)
 		}
 	}
 }
 
-func (r *Republisher) round(ctx context.Context) {
-	n, err := r.Republish(ctx)
-	if err != nil {
-		r.Logger.WarnContext(ctx, "products not republished", "error", err, "published", n)
-		return
+// untilFirst returns how long the first round can wait. A topic that was made a
+// moment ago is not known to every broker yet, hence the tries.
+func (r *Republisher) untilFirst(ctx context.Context) time.Duration {
+	for {
+		empty, err := r.Empty(ctx)
+		if err == nil && empty {
+			return 0
+		}
+		if err == nil || ctx.Err() != nil {
+			return r.Every
+		}
+		r.Logger.WarnContext(ctx, "can't tell yet whether the products topic is empty", "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryPause):
+		}
 	}
-	r.Logger.InfoContext(ctx, "products republished", "products", n)
 }
 
 // TopicEmpty tells whether a topic holds no record.
