@@ -6,8 +6,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 
+	"example.com/ballast/pkg/message"
 	"example.com/ballast/pkg/money"
+	"example.com/ballast/pkg/testkit"
 	"example.com/ballast/services/inventory/internal/stock"
 )
 
@@ -81,6 +84,57 @@ func TestRepublishAnnouncesEverything(t *testing.T) {
 	if got := len(b.outbox()) - before; got != len(products) {
 		t.Errorf("%d messages, want %d", got, len(products))
 	}
+}
+
+// A change that comes in the middle of a round waits for it: the last record of a
+// key, which is the one that compaction keeps, is never an old version.
+func TestRepublishHoldsChangesBack(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	if _, err := b.UpsertProducts(t.Context(), []stock.Product{product("A", 1)}); err != nil {
+		t.Fatal(err)
+	}
+	var g errgroup.Group
+	middle := New(Config{Pool: b.pool, Signal: func() {}, AnnounceProduct: func(p stock.Product) (message.Message, error) {
+		changed := make(chan struct{})
+		g.Go(func() error {
+			defer close(changed)
+			_, err := b.UpsertProducts(t.Context(), []stock.Product{product("A", 2)})
+			return err
+		})
+		testkit.Eventually(t, "the change waits or is through", func() bool {
+			select {
+			case <-changed:
+				return true
+			default:
+				return b.waiting() > 0
+			}
+		})
+		return announceProduct(p)
+	}})
+	if _, err := middle.Republish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	var versions []int64
+	for _, m := range b.outbox() {
+		versions = append(versions, m.Version)
+	}
+	if diff := cmp.Diff([]int64{1, 1, 2}, versions); diff != "" {
+		t.Errorf("versions in the outbox (-want +got):\n%s", diff)
+	}
+}
+
+// waiting is the number of sessions of this database that wait for a lock.
+func (b *bundle) waiting() (n int) {
+	b.t.Helper()
+	const sql = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+	if err := b.pool.QueryRow(b.t.Context(), sql).Scan(&n); err != nil {
+		b.t.Fatal(err)
+	}
+	return n
 }
 
 func TestReceiptCountsOnce(t *testing.T) {
