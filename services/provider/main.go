@@ -53,9 +53,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		return err
 	}
 	logger := slog.New(slog.NewJSONHandler(out, nil)).With("service", "provider")
+	var sync func(*os.File) error
+	if cfg.BookFsync {
+		sync = (*os.File).Sync
+	}
 	started := time.Now()
 	b, recovered, err := bank.Open(bank.Config{
-		BookFile: cfg.BookFile, Fsync: cfg.BookFsync, KeyTTL: cfg.KeyTTL, MaxIntents: cfg.MaxIntents, Now: time.Now,
+		BookFile: cfg.BookFile, Sync: sync, KeyTTL: cfg.KeyTTL, MaxIntents: cfg.MaxIntents, Now: time.Now,
 	})
 	if err != nil {
 		return err

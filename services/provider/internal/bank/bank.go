@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -35,9 +36,9 @@ var (
 // Config of a Bank.
 type Config struct {
 	BookFile   string
-	Fsync      bool          // wait for the disk, not only for the kernel
-	KeyTTL     time.Duration // how long answers are stored, at least
-	MaxIntents int           // create is refused beyond it
+	Sync       func(*os.File) error // as in book.Open
+	KeyTTL     time.Duration        // how long answers are stored, at least
+	MaxIntents int                  // create is refused beyond it
 	Now        func() time.Time
 }
 
@@ -86,7 +87,7 @@ type Bank struct {
 // Open rebuilds the bank from its book.
 func Open(cfg Config) (*Bank, book.Recovered, error) {
 	b := &Bank{cfg: cfg, metadata: map[uint32]string{}, keys: newKeyring(cfg.KeyTTL)}
-	bk, rec, err := book.Open(cfg.BookFile, cfg.Fsync, func(e *book.Entry) error {
+	bk, rec, err := book.Open(cfg.BookFile, cfg.Sync, func(e *book.Entry) error {
 		_, err := b.apply(e)
 		return err
 	})

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -110,6 +112,43 @@ func TestFull(t *testing.T) {
 	_, err := b.Execute(bank.Call{Op: bank.Create, Amount: 100, Currency: "gbp"})
 	if !errors.Is(err, bank.ErrFull) || !strings.Contains(err.Error(), "MAX_INTENTS") {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// What could not be written must not be seen: not by a read, not by a replay.
+func TestNothingIsToldThatIsNotInTheBook(t *testing.T) {
+	t.Parallel()
+	var full atomic.Bool
+	b, _, err := bank.Open(bank.Config{
+		BookFile: filepath.Join(t.TempDir(), "book"), KeyTTL: time.Hour, MaxIntents: 10, Now: time.Now,
+		Sync: func(*os.File) error {
+			if full.Load() {
+				return errors.New("no space left")
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Book().Close() })
+	id := create(t, b, "a")
+	full.Store(true)
+	if _, err := b.Execute(bank.Call{Op: bank.Confirm, Key: "k", Intent: id}); err == nil {
+		t.Error("confirmed")
+	}
+	full.Store(false)
+	if v, _, err := b.Get(id); err == nil {
+		t.Errorf("read as %+v", v)
+	}
+	if list, _, _, err := b.List(bank.Page{Limit: 1, CreatedUpTo: 1 << 40}); err == nil {
+		t.Errorf("listed as %+v", list)
+	}
+	if _, _, _, err := b.ListRefunds(bank.Page{Limit: 1, CreatedUpTo: 1 << 40}); err == nil {
+		t.Error("refunds listed")
+	}
+	if a, err := b.Claim("k", 0); err == nil {
+		t.Errorf("replayed as %+v", a)
 	}
 }
 

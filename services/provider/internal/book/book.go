@@ -33,8 +33,8 @@ const maxLine = 1 << 20
 // Book appends lines in groups: all lines that arrive while one group is on
 // its way to the disk form the next.
 type Book struct {
-	file  *os.File
-	fsync bool
+	file *os.File
+	sync func(*os.File) error
 
 	mu       sync.Mutex
 	open     *Batch // gathering lines
@@ -72,15 +72,16 @@ type Recovered struct {
 }
 
 // Open opens or makes the book, hands every line to apply in order, cuts off
-// a torn last line, and starts the writer. With fsync false, lines survive the
-// death of the process but not of the machine.
-func Open(path string, fsync bool, apply func(*Entry) error) (*Book, Recovered, error) {
+// a torn last line, and starts the writer. Every group of lines is written and
+// then synced, with (*os.File).Sync; when that is nil, lines survive the death
+// of the process but not of the machine.
+func Open(path string, sync func(*os.File) error, apply func(*Entry) error) (*Book, Recovered, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, Recovered{}, fmt.Errorf("open book: %w (set BOOK_FILE to a writable path)", err)
 	}
 	b := &Book{
-		file: file, fsync: fsync, open: newBatch(nil),
+		file: file, sync: sync, open: newBatch(nil),
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}), failed: make(chan error, 1),
 	}
 	rec, err := b.recover(apply)
@@ -239,10 +240,10 @@ func (b *Book) write(buf []byte) error {
 	if _, err := b.file.Write(buf); err != nil {
 		return err
 	}
-	if !b.fsync {
+	if b.sync == nil {
 		return nil
 	}
-	return b.file.Sync()
+	return b.sync(b.file)
 }
 
 // CopyFrom writes the durable lines from number seq on to w.

@@ -3,6 +3,7 @@ package book_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,7 +19,7 @@ import (
 func open(t *testing.T, path string) (*book.Book, []book.Entry, book.Recovered) {
 	t.Helper()
 	var seen []book.Entry
-	b, rec, err := book.Open(path, true, func(e *book.Entry) error {
+	b, rec, err := book.Open(path, (*os.File).Sync, func(e *book.Entry) error {
 		seen = append(seen, *e)
 		return nil
 	})
@@ -100,6 +101,27 @@ func TestTornAnywhere(t *testing.T) {
 	}
 }
 
+// A torn line longer than the next whole one must not show behind it.
+func TestLongTornLine(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "book")
+	torn := `{"seq":1,"kind":"created","key":"` + strings.Repeat("k", 5000)
+	if err := os.WriteFile(path, []byte(torn), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b, _, rec := open(t, path)
+	if rec.TornBytes != int64(len(torn)) {
+		t.Fatalf("got %+v", rec)
+	}
+	add(t, b, "short")
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, seen, rec := open(t, path); len(seen) != 1 || rec.TornBytes != 0 {
+		t.Errorf("got %+v, %+v", seen, rec)
+	}
+}
+
 func TestDamageIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, content := range map[string]string{
@@ -110,7 +132,7 @@ func TestDamageIsRefused(t *testing.T) {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, _, err := book.Open(path, true, func(*book.Entry) error { return nil })
+		_, _, err := book.Open(path, (*os.File).Sync, func(*book.Entry) error { return nil })
 		if err == nil || !strings.Contains(err.Error(), "line 2 at byte 26") {
 			t.Errorf("%s: got %v", name, err)
 		}
@@ -121,7 +143,7 @@ func TestOneOwner(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "book")
 	open(t, path)
-	_, _, err := book.Open(path, true, func(*book.Entry) error { return nil })
+	_, _, err := book.Open(path, (*os.File).Sync, func(*book.Entry) error { return nil })
 	if err == nil || !strings.Contains(err.Error(), "another process owns it") {
 		t.Fatalf("got %v", err)
 	}
@@ -168,13 +190,19 @@ func TestConcurrentAppendsAndReads(t *testing.T) {
 // After a failed write nothing may be answered or written any more.
 func TestFailedWriteEndsTheBook(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "book")
-	b, _, _ := open(t, path)
-	add(t, b, "before")
-	if err := book.RefuseWrites(b); err != nil {
+	writes := 0
+	b, _, err := book.Open(filepath.Join(t.TempDir(), "book"), func(*os.File) error {
+		if writes++; writes == 2 {
+			return errors.New("no space left")
+		}
+		return nil
+	}, func(*book.Entry) error { return nil })
+	if err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
+	t.Cleanup(func() { _ = b.Close() })
+	add(t, b, "before")
+	for range 2 { // the second time there is room again, but a line is missing before it
 		batch, err := b.Append(&book.Entry{Kind: book.Created})
 		if err != nil {
 			t.Fatal(err)
@@ -197,7 +225,7 @@ func FuzzOpen(f *testing.F) {
 			t.Fatal(err)
 		}
 		lines := int64(0)
-		b, rec, err := book.Open(path, false, func(*book.Entry) error { lines++; return nil })
+		b, rec, err := book.Open(path, nil, func(*book.Entry) error { lines++; return nil })
 		if err != nil {
 			return
 		}
@@ -209,7 +237,7 @@ func FuzzOpen(f *testing.F) {
 			t.Error(err)
 		}
 		// What was opened and added to must open again, with nothing torn.
-		b, again, err := book.Open(path, false, func(*book.Entry) error { return nil })
+		b, again, err := book.Open(path, nil, func(*book.Entry) error { return nil })
 		if err != nil || again.Lines != lines+1 || again.TornBytes != 0 {
 			t.Fatalf("reopen: %+v, %v", again, err)
 		}
