@@ -25,7 +25,6 @@ import (
 	"example.com/ballast/pkg/config"
 	"example.com/ballast/pkg/ids"
 	"example.com/ballast/pkg/kafka"
-	"example.com/ballast/pkg/lease"
 	"example.com/ballast/pkg/outbox"
 	"example.com/ballast/pkg/pg"
 	"example.com/ballast/pkg/service"
@@ -82,7 +81,7 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 
 	holder := ids.New().String() // names this process in the leases
 	relay := outbox.NewRelay(outbox.Config{
-		Pool: pool, Client: broker, Lease: lease.New(pool, "outbox", holder, leaderTTL), Logger: host.Logger,
+		Pool: pool, Client: broker, Lease: newLease(host, pool, "outbox", holder), Logger: host.Logger,
 	})
 	store := postgres.New(pool, events.Encode, relay.Signal)
 	guarded, provider, err := newGateway(cfg, host.Logger)
@@ -104,7 +103,7 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 	books := reconcile.New(reconcile.Config{
 		Provider: book{provider}, Book: store, Logger: host.Logger, Grace: cfg.ReconcileGrace, Found: found,
 	})
-	leader := lease.New(pool, "reconcile", holder, leaderTTL)
+	leader := newLease(host, pool, "reconcile", holder)
 	if err := consume(host, cfg, store, exec); err != nil {
 		return err
 	}

@@ -153,7 +153,7 @@ func (r *run) slice(ctx context.Context, start, end time.Time, postings []paymen
 			return err
 		}
 		delete(missing, payment.Posting{OrderID: i.OrderID, IntentID: i.ID, Kind: payment.PostingCharge, Amount: i.Received})
-		if i.Created.Before(start) {
+		if !i.Created.After(start) {
 			continue // counted in the slice before
 		}
 		r.report.Compared++
