@@ -54,6 +54,7 @@ All other variables reach the services: LOG_LEVEL=debug ballast up.`,
 	flags.BoolVar(&detach, "detach", false, "return once everything is ready; `ballast down` stops it")
 	flags.BoolVar(&o.Catalogue, "catalogue", true, "load the demo catalogue")
 	flags.BoolVar(&o.ServersOnly, "servers-only", false, "leave out the services, for who runs them in a debugger")
+	flags.BoolVar(&o.Statements, "statements", false, "count SQL statements, for the load command (pg_stat_statements)")
 	flags.StringVar(&o.Binaries, "binaries", "", "directory with the services' binaries (default: next to ballast)")
 	return cmd
 }

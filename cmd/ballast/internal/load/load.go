@@ -42,7 +42,7 @@ const (
 	shortestStep  = 2 * time.Second
 	enoughGain    = 1.05 // a step that brings less than this is not worth another
 	firstOpenRate = 0.95 // of the closed loop's best
-	nextOpenRate  = 0.90 // of the rate that was too much
+	nextOpenRate  = 0.85 // of the rate that was too much
 	queuedShare   = 0.03 // of the orders sent may be under way at the end
 	queuedSeconds = 0.1  // or the arrivals of this time, in a short measurement
 	openTries     = 6
@@ -90,12 +90,10 @@ func Run(ctx context.Context, cfg *Config) (_ *Report, err error) {
 	}
 	r := &runner{cfg: cfg, report: &Report{Lines: cfg.Lines}, watch: newWatcher()}
 	if cfg.Postgres != "" {
-		conn, err := pgx.Connect(ctx, cfg.Postgres)
-		if err != nil {
-			return nil, fmt.Errorf("postgres: %w", err)
+		if r.pg, err = openStatistics(ctx, cfg.Postgres); err != nil {
+			return nil, err
 		}
-		defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-		r.pg = conn
+		defer func() { err = errors.Join(err, r.pg.Close(context.WithoutCancel(ctx))) }()
 	}
 	if r.broker, err = openBroker(ctx, cfg.Brokers); err != nil {
 		return nil, err

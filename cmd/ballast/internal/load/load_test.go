@@ -77,7 +77,7 @@ func TestClosedLoopThenOpenModel(t *testing.T) {
 	if err := report.Print(&text); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"closed loop, 2 clients", "completed checkouts/s", "placed -> reserved", "peak memory"} {
+	for _, want := range []string{"closed loop, 2 clients", "completed checkouts/s", "placed -> reserved", "PEAK MEMORY"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the report does not say %q:\n%s", want, text.String())
 		}

@@ -92,6 +92,23 @@ func (m *meter) read(ctx context.Context, p *phase) (reading, error) {
 	return r, err
 }
 
+// openStatistics connects to a database of nobody's, where the view of the
+// statements may be made: it shows those of all databases.
+func openStatistics(ctx context.Context, dsn string) (*pgx.Conn, error) {
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("postgres URL: %w", err)
+	}
+	config.Database = "postgres"
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
+	// Where the extension is missing, the report says that nothing was counted.
+	_, _ = conn.Exec(ctx, `CREATE EXTENSION IF NOT EXISTS pg_stat_statements`)
+	return conn, nil
+}
+
 func readDatabase(ctx context.Context, pg *pgx.Conn) (database, error) {
 	const counters = `SELECT sum(xact_commit)::bigint, sum(tup_inserted)::bigint, sum(tup_updated)::bigint,
 		sum(tup_deleted)::bigint, (pg_current_wal_insert_lsn() - '0/0')::bigint FROM pg_stat_database`
@@ -100,7 +117,7 @@ func readDatabase(ctx context.Context, pg *pgx.Conn) (database, error) {
 	if err != nil {
 		return d, fmt.Errorf("read Postgres statistics: %w", err)
 	}
-	// Only a server that preloads the extension can count statements.
+	// Only a server that preloads the extension counts statements.
 	if err := pg.QueryRow(ctx, `SELECT sum(calls)::bigint FROM pg_stat_statements`).Scan(&d.statements); err != nil {
 		d.statements = -1
 	}

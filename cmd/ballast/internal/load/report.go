@@ -1,12 +1,7 @@
 package load
 
 import (
-	"cmp"
 	"fmt"
-	"io"
-	"maps"
-	"slices"
-	"text/tabwriter"
 	"time"
 )
 
@@ -117,81 +112,3 @@ func (r *Report) finish() {
 func (r *Report) OK() bool {
 	return r.Open.NotEnded == 0 && (r.Closed == nil || r.Closed.NotEnded == 0)
 }
-
-// Print writes the report as text.
-func (r *Report) Print(out io.Writer) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	for _, m := range []*Measurement{r.Closed, r.Open} {
-		if m != nil {
-			m.print(w)
-		}
-	}
-	row(w, "peak memory\tMiB")
-	var sum int64
-	for _, name := range slices.Sorted(maps.Keys(r.PeakRSS)) {
-		row(w, "%s\t%.0f", name, float64(r.PeakRSS[name])/(1<<20))
-		sum += r.PeakRSS[name]
-	}
-	row(w, "sum\t%.0f", float64(sum)/(1<<20))
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if r.Control == nil {
-		return nil
-	}
-	_, err := fmt.Fprintf(out, "\ncontrol: %.0f loops/s of three one-row commits over %d connections; the best checkout rate is %.0f %% of it\n",
-		r.Control.LoopsPerSecond, r.Control.Connections, 100*r.ControlRatio)
-	return err
-}
-
-func (m *Measurement) print(w io.Writer) {
-	row(w, "%s\t", m.setting())
-	row(w, "completed checkouts/s\t%.0f", m.PerSecond)
-	row(w, "sent, placed, confirmed\t%d, %d, %d", m.Sent, m.Placed, m.Confirmed)
-	if bad := m.Refused + m.NotConfirmed + m.NotEnded; bad > 0 {
-		row(w, "refused, not confirmed, not ended\t%d, %d, %d", m.Refused, m.NotConfirmed, m.NotEnded)
-	}
-	if m.Refusal != "" {
-		row(w, "latest refusal\t%s", m.Refusal)
-	}
-	row(w, "milliseconds\tp50\tp95\tp99\tmax")
-	latency := func(name string, l Latency) { row(w, "%s\t%.1f\t%.1f\t%.1f\t%.1f", name, l.P50, l.P95, l.P99, l.Max) }
-	latency("PlaceOrder", m.PlaceOrder)
-	latency("end to end", m.EndToEnd)
-	for _, s := range m.Steps {
-		latency("  "+s.Name, s.Latency)
-	}
-	m.printCost(w)
-	row(w, "\t")
-}
-
-func (m *Measurement) printCost(w io.Writer) {
-	c := &m.Cost
-	row(w, "per order\t")
-	if len(c.CPUByProcess) == 0 {
-		row(w, "CPU\tnot measured: no /proc here")
-	} else {
-		row(w, "CPU us (%.2f cores busy)\t%.0f", c.Cores, c.CPUMicros)
-	}
-	names := slices.SortedFunc(maps.Keys(c.CPUByProcess), func(a, b string) int {
-		return cmp.Compare(c.CPUByProcess[b], c.CPUByProcess[a])
-	})
-	for _, name := range names {
-		row(w, "  %s\t%.0f", name, c.CPUByProcess[name])
-	}
-	row(w, "transactions\t%.2f", c.Transactions)
-	if c.Statements > 0 {
-		row(w, "statements\t%.2f", c.Statements)
-	} else {
-		row(w, "statements\tnot counted: the server does not preload pg_stat_statements")
-	}
-	row(w, "rows inserted, updated, deleted\t%.1f, %.1f, %.1f", c.RowsInserted, c.RowsUpdated, c.RowsDeleted)
-	row(w, "WAL bytes\t%.0f", c.WALBytes)
-	row(w, "messages\t%.2f", c.Messages)
-	for _, topic := range slices.Sorted(maps.Keys(c.MessagesByTopic)) {
-		row(w, "  %s\t%.2f", topic, c.MessagesByTopic[topic])
-	}
-}
-
-// row writes one row; an error shows when the writer is flushed.
-func row(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\t\n", args...) }

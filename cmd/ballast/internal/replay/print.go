@@ -1,41 +1,41 @@
 package replay
 
 import (
+	"bufio"
 	"cmp"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
-	"text/tabwriter"
 )
 
 // Print writes the report as a table.
 func (r *Report) Print(out io.Writer) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	row := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\t\n", args...) } // Flush reports what fails
-	row("\torders\tlines")
-	row("in the file\t%d\t%d", r.Invoices+r.EmptyInvoices+r.ReturnInvoices, r.Lines)
-	row("placed now\t%d\t%d", r.Placed.Orders, r.Placed.Lines)
-	row("already there\t%d\t%d", r.AlreadyThere.Orders, r.AlreadyThere.Lines)
-	row("returns (C...)\t%d\t%d", r.ReturnInvoices, r.ReturnLines)
-	row("nothing left to order\t%d\t", r.EmptyInvoices)
+	w := bufio.NewWriter(out)
+	row := func(name string, orders, lines any) { _, _ = fmt.Fprintf(w, "%-48s %8v %8v\n", name, orders, lines) } // Flush reports what fails
+	row("", "orders", "lines")
+	row("in the file", r.Invoices+r.EmptyInvoices+r.ReturnInvoices, r.Lines)
+	row("placed now", r.Placed.Orders, r.Placed.Lines)
+	row("already there", r.AlreadyThere.Orders, r.AlreadyThere.Lines)
+	row("returns (C...)", r.ReturnInvoices, r.ReturnLines)
+	row("nothing left to order", r.EmptyInvoices, "")
 	for _, reason := range byCount(r.RefusedLines) {
-		row("refused: %s\t\t%d", reason, r.RefusedLines[reason])
+		row("refused: "+string(reason), "", r.RefusedLines[reason])
 	}
 	for _, reason := range slices.Sorted(maps.Keys(r.RefusedOrders)) {
-		row("refused by orders: %s\t%d\t%d", reason, r.RefusedOrders[reason].Orders, r.RefusedOrders[reason].Lines)
+		row("refused by orders: "+reason, r.RefusedOrders[reason].Orders, r.RefusedOrders[reason].Lines)
 	}
 	for _, reason := range slices.Sorted(maps.Keys(r.Unanswered)) {
-		row("NO ANSWER, %s\t%d\t%d", reason, r.Unanswered[reason].Orders, r.Unanswered[reason].Lines)
+		row("NO ANSWER, "+reason, r.Unanswered[reason].Orders, r.Unanswered[reason].Lines)
 	}
-	row("unaccounted for\t\t%d", r.UnaccountedLines)
-	row("\t\t")
-	row("confirmed\t%d\t", r.Confirmed)
+	row("unaccounted for", "", r.UnaccountedLines)
+	row("", "", "")
+	row("confirmed", r.Confirmed, "")
 	for _, reason := range byCount(r.Cancelled) {
-		row("cancelled: %s\t%d\t", reason, r.Cancelled[reason])
+		row("cancelled: "+reason, r.Cancelled[reason], "")
 	}
-	row("needs an operator\t%d\t", r.NeedsOperator)
-	row("not terminal\t%d\t", r.Open)
+	row("needs an operator", r.NeedsOperator, "")
+	row("not terminal", r.Open, "")
 	if err := w.Flush(); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"os/exec"
@@ -85,8 +86,12 @@ func (u *upper) postgres(ctx context.Context) (*Child, error) {
 	port := u.layout.Postgres()
 	u.endpoints.Postgres = local(port)
 	u.console.Printf("looking for Postgres")
+	settings := maps.Clone(postgresSettings)
+	if u.Statements {
+		settings["shared_preload_libraries"] = "pg_stat_statements"
+	}
 	p, err := servers.Postgres{
-		Dir: u.Home.Path("postgres"), Port: port, Password: password, Settings: postgresSettings,
+		Dir: u.Home.Path("postgres"), Port: port, Password: password, Settings: settings,
 	}.Process(ctx)
 	if err != nil {
 		return nil, err

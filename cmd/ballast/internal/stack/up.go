@@ -26,6 +26,9 @@ type Options struct {
 	ServersOnly bool
 	// Catalogue loads the demo catalogue.
 	Catalogue bool
+	// Statements makes Postgres count SQL statements, for measurements: it
+	// preloads the extension pg_stat_statements, which must be installed.
+	Statements bool
 	// External are servers that are there already.
 	External External
 }
