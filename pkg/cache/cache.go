@@ -67,6 +67,7 @@ const tombTTL = 30 * time.Second
 type Cache[K comparable, V any] struct {
 	cfg     Config[K, V]
 	guard   *resilience.Guard
+	script  *redis.Script
 	flight  singleflight.Group
 	loads   *semaphore.Weighted
 	metrics metrics
@@ -93,7 +94,7 @@ func New[K comparable, V any](cfg Config[K, V]) (*Cache[K, V], error) {
 	if err != nil {
 		return nil, fmt.Errorf("cache %s: %w", cfg.Name, err)
 	}
-	return &Cache[K, V]{cfg: cfg, guard: guard, loads: semaphore.NewWeighted(cfg.MaxLoads), metrics: m}, nil
+	return &Cache[K, V]{cfg: cfg, guard: guard, script: redis.NewScript(putScript), loads: semaphore.NewWeighted(cfg.MaxLoads), metrics: m}, nil
 }
 
 // Get returns the value of a key, or false when the source has none. Its error
@@ -217,7 +218,7 @@ func (c *Cache[K, V]) loadOnce(ctx context.Context, key K) (V, bool, error) {
 
 func (c *Cache[K, V]) put(ctx context.Context, name string, entry []byte, ttl time.Duration) {
 	stored, err := resilience.Do(ctx, c.guard, func(ctx context.Context) (int64, error) {
-		return put.Run(ctx, c.cfg.Client, []string{name}, entry, strconv.FormatInt(ttl.Milliseconds(), 10)).Int64()
+		return c.script.Run(ctx, c.cfg.Client, []string{name}, entry, strconv.FormatInt(ttl.Milliseconds(), 10)).Int64()
 	})
 	switch {
 	case err != nil:

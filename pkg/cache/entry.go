@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // An entry is a header of fixed width, then the value:
@@ -21,14 +19,14 @@ const (
 	kindTomb  = 't' // invalidated: no older version may be stored for a while
 )
 
-// put stores an entry unless a newer version is there. KEYS[1]; ARGV entry, time
-// to live in ms. It answers 1 when it stored. Equal versions are stored: a
-// tombstone must give way to the very version that it announced.
-var put = redis.NewScript(`
+// putScript stores an entry unless a newer version is there. KEYS[1]; ARGV
+// entry, time to live in ms. It answers 1 when it stored. Equal versions are
+// stored: a tombstone must give way to the very version that it announced.
+const putScript = `
 local old = redis.call('GETRANGE', KEYS[1], 0, 19)
 if string.find(old, '^%d+$') and old > string.sub(ARGV[1], 1, 20) then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1`)
+return 1`
 
 var errEntry = errors.New("not a cache entry")
 

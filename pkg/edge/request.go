@@ -75,8 +75,9 @@ func (c checked) explain(err error) error {
 			"REQUEST_TOO_LARGE", map[string]string{"limit_bytes": limit})
 	case connect.CodeInvalidArgument:
 		return Error(connect.CodeInvalidArgument, "the request is not a valid message", "MALFORMED_REQUEST", nil)
+	default:
+		return err
 	}
-	return err
 }
 
 // compileRules compiles the rules of every request message now: the first call
