@@ -11,7 +11,7 @@ import (
 	"example.com/ballast/cmd/ballast/internal/stack"
 )
 
-func upCommand(home func() stack.Home, kill context.Context) *cobra.Command {
+func upCommand(kill context.Context, home func() stack.Home) *cobra.Command {
 	var o stack.Options
 	var detach bool
 	cmd := &cobra.Command{

@@ -78,7 +78,7 @@ func (r *Running) waitReady(ctx context.Context) error {
 		}
 		select {
 		case <-r.done:
-			return fmt.Errorf("it ended before it was ready (%v)", r.err)
+			return fmt.Errorf("it ended before it was ready (%w)", r.err)
 		case <-ctx.Done():
 			return errors.Join(ctx.Err(), err)
 		case <-tick.C:

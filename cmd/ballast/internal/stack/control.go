@@ -41,8 +41,11 @@ func Detach(ctx context.Context, home Home, self string, args []string, out io.W
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start in the background: %w", err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // how it ended is in the log
+		close(ended)
+	}()
 
 	shown, err := os.Open(log.Name())
 	if err != nil {

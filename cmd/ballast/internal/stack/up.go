@@ -2,7 +2,6 @@ package stack
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -71,9 +70,6 @@ func ExternalFromEnv(getenv func(string) string) (External, error) {
 	}
 	return e, nil
 }
-
-// errInterrupted is the end that the user asked for: no failure.
-var errInterrupted = errors.New("interrupted")
 
 // Up brings the stack up, calls ready, keeps everything running until ctx ends
 // and takes it down again in order. Once kill ends, it does not wait any more

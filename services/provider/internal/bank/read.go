@@ -142,8 +142,9 @@ func (b *Bank) ListRefunds(p Page) (list []RefundView, more, known bool, err err
 			next = b.intents.at(int(i)).lastRefund
 		}
 	}
-	after, found := uint32(b.refunds.n), true
+	after := uint32(b.refunds.n)
 	if p.After != "" {
+		var found bool
 		after, found = b.index("re", p.After, b.refunds.n)
 		known = known && found
 	}
