@@ -127,13 +127,13 @@ func drawCommands(t *rapid.T) []stock.Command {
 			Kind:    rapid.SampledFrom([]stock.CommandKind{stock.Reserve, stock.Reserve, stock.Ship, stock.Release, stock.CancelShipment}).Draw(t, "kind"),
 			OrderID: stock.OrderID{rapid.Byte().Draw(t, "order") % 8},
 		}
-		switch c.Kind {
-		case stock.Reserve:
+		if c.Kind == stock.Reserve {
 			skus := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"A", "B", "C", "unknown"}), 1, 3, rapid.ID[string]).Draw(t, "skus")
 			for _, sku := range slices.SortedFunc(slices.Values(skus), strings.Compare) {
 				c.Lines = append(c.Lines, stock.Line{SKU: sku, Quantity: rapid.Int32Range(1, 4).Draw(t, "quantity")})
 			}
-		case stock.Ship:
+		}
+		if c.Kind == stock.Ship {
 			c.Country = rapid.SampledFrom([]string{"GB", "GB", "KP"}).Draw(t, "country")
 		}
 		return c

@@ -12,10 +12,10 @@ var order = stock.OrderID{1}
 
 func cmd(kind stock.CommandKind) stock.Command {
 	c := stock.Command{Kind: kind, OrderID: order}
-	switch kind {
-	case stock.Reserve:
+	if kind == stock.Reserve {
 		c.Lines = []stock.Line{{SKU: "A", Quantity: 2}, {SKU: "B", Quantity: 1}}
-	case stock.Ship:
+	}
+	if kind == stock.Ship {
 		c.Country = "GB"
 	}
 	return c
