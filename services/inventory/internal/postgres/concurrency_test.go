@@ -1,17 +1,20 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
 	"example.com/ballast/pkg/message"
 	"example.com/ballast/pkg/pg"
+	"example.com/ballast/pkg/testkit"
 	"example.com/ballast/services/inventory/internal/stock"
 )
 
@@ -151,6 +154,55 @@ func TestOverlappingMembers(t *testing.T) {
 		}
 	}
 	b.checkBooks()
+}
+
+// Whoever waits for the first SKU holds none of the others, whatever plan the
+// UPDATE has and however the rows lie in the table: here the other way round.
+func TestSKUsAreLockedInOrder(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var lines []stock.Line
+	for c := 'z'; c >= 'a'; c-- {
+		b.shelve(map[string]int32{string(c): 1})
+		lines = append(lines, line(string(c), 1))
+	}
+	slices.Reverse(lines)
+	b.exec(b.pool, "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET enable_nestloop = off', current_database()); END $$")
+	b.pool.Reset() // New connections have the setting.
+
+	tx, err := b.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.exec(tx, "SET LOCAL idle_in_transaction_session_timeout = 0")
+	b.exec(tx, "SELECT FROM stock WHERE sku = 'a' FOR UPDATE")
+	var g errgroup.Group
+	g.Go(func() error {
+		_, err := b.apply(t.Context(), reserve(1, lines...))
+		return err
+	})
+	testkit.Eventually(t, "the batch waits for the first SKU", func() bool { return b.waiting() > 0 })
+	var free int
+	const others = "SELECT count(*) FROM (SELECT FROM stock WHERE sku > 'a' FOR UPDATE SKIP LOCKED) AS free"
+	if err := b.pool.QueryRow(t.Context(), others).Scan(&free); err != nil || free != 25 {
+		t.Errorf("%d of the 25 other SKUs are free, %v", free, err)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := g.Wait(); err != nil && !pg.Transient(err) { // It may have waited too long on a busy machine.
+		t.Error(err)
+	}
+}
+
+// exec runs a statement of the test's own.
+func (b *bundle) exec(on interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}, sql string) {
+	b.t.Helper()
+	if _, err := on.Exec(b.t.Context(), sql); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 // Random commands by two members on the same few orders and scarce units: the
