@@ -48,7 +48,8 @@ type Handler func(ctx context.Context, batch []Record) error
 // default may be left zero.
 type Config struct {
 	// Client has the brokers and the like: kafka.Options. The consumer adds its
-	// own options; session timeout and heartbeat interval may be set here.
+	// own options. Session timeout (6 s) and heartbeat interval (1 s) may be set
+	// here.
 	Client []kgo.Opt
 	// Group is the consumer group. Its members must all read the same topics.
 	Group string

@@ -111,7 +111,14 @@ func (c *Consumer) Run(ctx context.Context) error {
 }
 
 func (c *Consumer) options(ctx context.Context, topics []string) []kgo.Opt {
-	return append(c.cfg.Client[:len(c.cfg.Client):len(c.cfg.Client)],
+	defaults := []kgo.Opt{
+		// A member that was killed is replaced after 6 s, the least that a broker
+		// allows by default, and not after 45 s; a heartbeat that is due every
+		// second lets the others hear of it soon.
+		kgo.SessionTimeout(6 * time.Second),
+		kgo.HeartbeatInterval(time.Second),
+	}
+	return append(append(defaults, c.cfg.Client...),
 		kgo.ConsumerGroup(c.cfg.Group),
 		kgo.ConsumeTopics(topics...),
 		kgo.Balancers(newBalancer(c.retryOf)),
