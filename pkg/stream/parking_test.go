@@ -127,6 +127,35 @@ func TestTakeoverKnowsWhatIsParked(t *testing.T) {
 	}
 }
 
+// TestTakeoverReadsAllThatIsParked: so it does when there is more than it can
+// hold, and the key in question comes last.
+func TestTakeoverReadsAllThatIsParked(t *testing.T) {
+	b := setup(t, 1)
+	b.journal.fail = func(_ int, r stream.Record) error {
+		if string(r.Value) == "0" && r.Attempt == 1 {
+			return errFault
+		}
+		return nil
+	}
+	cfg := b.faultConfig()
+	cfg.RetryDelay = time.Second
+	stop := b.run(cfg)
+	b.send(0, "z", numbers(20)...)
+	b.send(0, "a", "0")
+	b.eventually("parked", func() bool { return b.count(b.retry()) == 21 })
+	stop()
+	b.send(0, "a", "1")
+	cfg.MaxHeld, cfg.MaxBatch = 4, 4
+	b.run(cfg)
+	b.eventually("all is handled", func() bool { return b.journal.count() >= 22 && b.lag() == 0 })
+	if d := cmp.Diff(numbers(2), b.journal.of("a")); d != "" {
+		t.Errorf("a overtook its parked record: %s", d)
+	}
+	if d := cmp.Diff(numbers(20), b.journal.of("z")); d != "" {
+		t.Error(d)
+	}
+}
+
 // TestDeadLetterFreesItsKey: after the last attempt the key goes on.
 func TestDeadLetterFreesItsKey(t *testing.T) {
 	b := setup(t, 1)
