@@ -101,7 +101,7 @@ func (o *origin) read(key, value string) {
 	case headerGroup:
 		o.group = value
 	case headerDeliveries:
-		o.deliveries = int(number(32))
+		o.deliveries = max(int(number(32)), 0)
 	case headerMessage:
 		o.message = value
 	case headerException:

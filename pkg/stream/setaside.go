@@ -19,6 +19,9 @@ const (
 	reasonParked    = "parked"    // behind an earlier record of its key: retry
 )
 
+// maxDoublings of the retry delay: 5 s become a day.
+const maxDoublings = 14
+
 // errFlood holds up the consumer when records are set aside at a rate that
 // speaks for a bad deploy rather than for bad records.
 var errFlood = errors.New("too many faulty records a minute: check the last deploy")
@@ -50,7 +53,7 @@ func (c *Consumer) setAside(ctx context.Context, r *Record, cause error) error {
 	if r.Attempt >= c.cfg.MaxAttempts {
 		return c.deadLetter(ctx, r, reasonFault, cause)
 	}
-	due := time.Now().Add(c.cfg.RetryDelay << (r.Attempt - 1))
+	due := time.Now().Add(c.cfg.RetryDelay << min(r.Attempt-1, maxDoublings))
 	if h := r.held; h != nil {
 		// It is at the head of its key in the retry topic already. Sending it to
 		// the end would put it behind its followers, so it waits where it is.
