@@ -365,6 +365,12 @@ func TestStoppingGivesLeasesBack(t *testing.T) {
 	go func() { defer close(stopped); stop() }()
 	time.AfterFunc(20*time.Millisecond, func() { close(proceed) })
 	<-stopped
+	last := payment.Command{OrderID: ids.New().String(), Amount: amount}
+	if opened, err = b.store.Record(t.Context(), []payment.Command{last}, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	exec.Offer(t.Context(), opened, time.Now()) // a batch that is committed while the process stops
+	commands = append(commands, last)
 	free, err := b.store.Claim(t.Context(), 100, time.Hour)
 	if err != nil {
 		t.Fatal(err)

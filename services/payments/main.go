@@ -17,7 +17,6 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel"
@@ -30,7 +29,6 @@ import (
 	"example.com/ballast/pkg/service"
 	"example.com/ballast/services/payments/internal/events"
 	"example.com/ballast/services/payments/internal/executor"
-	"example.com/ballast/services/payments/internal/payment"
 	"example.com/ballast/services/payments/internal/postgres"
 	"example.com/ballast/services/payments/internal/reconcile"
 	"example.com/ballast/services/payments/internal/rpc"
@@ -113,7 +111,6 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 		return leader.Run(ctx, func(ctx context.Context, _ int64) error { return books.Schedule(ctx, cfg.ReconcileEvery) })
 	})
 	return serve(host, cfg, rpc.Payments{
-		Get: store.Get, List: store.List, Ledger: store.Ledger,
-		Reconcile: func(ctx context.Context) (payment.Reconciliation, error) { return books.Run(ctx, time.Time{}) },
+		Get: store.Get, List: store.List, Ledger: store.Ledger, Reconcile: books.Run,
 	})
 }

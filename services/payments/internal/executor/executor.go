@@ -19,6 +19,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,9 +73,10 @@ type Executor struct {
 	queue   chan item
 	saver   *batch.Batcher[payment.Change, bool]
 	// open counts the intents from the offer to the stored result.
-	open atomic.Int64
-	mu   sync.Mutex
-	held map[holding]struct{} // what is in memory, so that a poll brings nothing twice
+	open    atomic.Int64
+	stopped atomic.Bool
+	mu      sync.Mutex
+	held    map[holding]struct{} // what is in memory, so that a poll brings nothing twice
 }
 
 // item is an intent with the moment at which its lease ends.
@@ -109,6 +111,10 @@ func New(cfg Config) (*Executor, error) {
 // process; leased is a moment before that commit. What finds no room is left to
 // its lease.
 func (e *Executor) Offer(ctx context.Context, payments []payment.Payment, leased time.Time) {
+	if e.stopped.Load() { // the consumer's last batch
+		e.release(ctx, payments)
+		return
+	}
 	for _, p := range payments {
 		if !e.hold(p) {
 			continue
@@ -203,26 +209,33 @@ const giveBackTime = 2 * time.Second
 // giveBack ends the leases of what was not begun, so that another process need
 // not wait for them.
 func (e *Executor) giveBack(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, giveBackTime)
-	defer cancel()
-	var changes []payment.Change
+	e.stopped.Store(true)
+	var left []payment.Payment
 	for {
 		select {
 		case it := <-e.queue:
-			changes = append(changes, payment.Change{From: it.payment.Version, Payment: it.payment})
+			left = append(left, it.payment)
 			e.drop(it.payment)
 			continue
 		default:
 		}
 		break
 	}
-	for len(changes) > 0 {
-		n := min(len(changes), maxSave)
-		if _, err := e.cfg.Store.Save(ctx, changes[:n]); err != nil {
-			e.cfg.Logger.WarnContext(ctx, "leases could not be given back; they expire", "count", len(changes), "error", err)
+	e.release(ctx, left)
+}
+
+func (e *Executor) release(ctx context.Context, payments []payment.Payment) {
+	ctx, cancel := context.WithTimeout(ctx, giveBackTime)
+	defer cancel()
+	for page := range slices.Chunk(payments, maxSave) {
+		changes := make([]payment.Change, len(page))
+		for i, p := range page {
+			changes[i] = payment.Change{From: p.Version, Payment: p}
+		}
+		if _, err := e.cfg.Store.Save(ctx, changes); err != nil {
+			e.cfg.Logger.WarnContext(ctx, "leases could not be given back; they expire", "count", len(payments), "error", err)
 			return
 		}
-		changes = changes[n:]
 	}
 }
 

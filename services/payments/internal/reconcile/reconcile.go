@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -49,10 +50,15 @@ type Config struct {
 type Reconciler struct {
 	cfg Config
 	mu  sync.Mutex
+	// undecided were still on their way: the next scheduled run looks at them
+	// again, because its own time begins where the last one's ended.
+	undecided map[suspected]struct{}
 }
 
 // New returns a reconciler.
-func New(cfg Config) *Reconciler { return &Reconciler{cfg: cfg} }
+func New(cfg Config) *Reconciler {
+	return &Reconciler{cfg: cfg, undecided: map[suspected]struct{}{}}
+}
 
 const (
 	// slicePostings bounds a slice, and so its memory: a few megabytes.
@@ -60,29 +66,39 @@ const (
 	// chunk is how many accounts are read at once.
 	chunk = 500
 	// margin is how long before its posting an intent is mostly made. What is older
-	// is found alone; the margin only saves calls.
-	margin = 5 * time.Minute
+	// is found alone; the margin only saves calls, and each second of it costs some.
+	margin = 10 * time.Second
 	// maxSuspects bounds the calls of one run. More than this means that a whole
 	// book is missing, which the first of them show as well.
 	maxSuspects = 1000
 )
 
-// Run compares what was made or posted since from; the zero time means everything.
-func (r *Reconciler) Run(ctx context.Context, from time.Time) (payment.Reconciliation, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	until := time.Now().Add(-r.cfg.Grace)
-	run := &run{Reconciler: r, suspects: map[suspected]struct{}{}}
-	if err := run.slices(ctx, from, until); err != nil {
+// Run compares everything.
+func (r *Reconciler) Run(ctx context.Context) (payment.Reconciliation, error) {
+	report, err := r.compare(ctx, time.Time{}, time.Now().Add(-r.cfg.Grace))
+	if err != nil {
 		return payment.Reconciliation{}, fmt.Errorf("reconcile: %w", err)
 	}
+	return report, nil
+}
+
+// compare compares what was made or posted in [from, until); a zero from means
+// everything.
+func (r *Reconciler) compare(ctx context.Context, from, until time.Time) (payment.Reconciliation, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	run := &run{Reconciler: r, suspects: map[suspected]struct{}{}}
+	maps.Copy(run.suspects, r.undecided)
+	if err := run.slices(ctx, from, until); err != nil {
+		return payment.Reconciliation{}, err
+	}
 	if err := run.examine(ctx); err != nil {
-		return payment.Reconciliation{}, fmt.Errorf("reconcile: %w", err)
+		return payment.Reconciliation{}, err
 	}
 	if from.IsZero() { // The sum takes longer with every order: not on a schedule.
 		var err error
 		if run.report.Debits, run.report.Credits, err = r.cfg.Book.Totals(ctx); err != nil {
-			return payment.Reconciliation{}, fmt.Errorf("reconcile: %w", err)
+			return payment.Reconciliation{}, err
 		}
 		if d, c := run.report.Debits, run.report.Credits; d != c {
 			run.differ(suspected{}, fmt.Sprintf("the ledger's debits are %d and its credits %d", d, c))
@@ -202,16 +218,26 @@ func (r *run) accounts(ctx context.Context, intents []Intent) error {
 		return err
 	}
 	for _, i := range intents {
-		if suspect(known[i.OrderID], i) {
+		if a := known[i.OrderID]; a.Payment.Status.Open() || suspect(a, i) {
 			r.suspect(i.OrderID, i.ID)
 		}
 	}
 	return nil
 }
 
-// examine reads each suspect again, and reports what still differs.
+// examine reads each suspect again, and reports what still differs. Our side
+// comes first: most suspects are merely open, and need no call.
 func (r *run) examine(ctx context.Context) error {
+	undecided := map[suspected]struct{}{}
 	for s := range r.suspects {
+		waits, err := r.wait(ctx, s.order)
+		if err != nil {
+			return err
+		}
+		if waits {
+			undecided[s] = struct{}{}
+			continue
+		}
 		i, err := r.intent(ctx, s.intent)
 		if err != nil {
 			return err
@@ -219,18 +245,30 @@ func (r *run) examine(ctx context.Context) error {
 		if s.order == "" {
 			s.order = i.OrderID
 		}
+		// Read after the provider's side: a result stored in between is no difference.
+		if waits, err = r.wait(ctx, s.order); err != nil {
+			return err
+		}
+		if waits {
+			undecided[s] = struct{}{}
+			continue
+		}
 		a, err := r.account(ctx, s.order)
 		if err != nil {
 			return err
-		}
-		if a.Payment.Status.Open() || time.Since(a.Payment.Updated) < r.cfg.Grace {
-			continue
 		}
 		for _, problem := range compare(a, i) {
 			r.differ(s, problem)
 		}
 	}
+	r.undecided = undecided
 	return nil
+}
+
+// wait tells a payment that is open, or was settled within the grace.
+func (r *run) wait(ctx context.Context, order string) (bool, error) {
+	a, err := r.account(ctx, order)
+	return a.Payment.Status.Open() || time.Since(a.Payment.Updated) < r.cfg.Grace, err
 }
 
 func (r *run) intent(ctx context.Context, id string) (Intent, error) {

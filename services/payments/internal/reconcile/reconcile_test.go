@@ -96,7 +96,7 @@ func (b *books) run(t *testing.T) payment.Reconciliation {
 		Provider: b, Book: b, Logger: slog.New(slog.DiscardHandler), Grace: time.Minute,
 		Found: func(context.Context, payment.Reconciliation) { found++ },
 	})
-	report, err := r.Run(t.Context(), time.Time{})
+	report, err := r.Run(t.Context())
 	if err != nil || found != 1 {
 		t.Fatalf("run: %v, told %d times", err, found)
 	}
@@ -238,7 +238,7 @@ func TestProviderAway(t *testing.T) {
 	b := book()
 	b.down = errors.New("away")
 	r := reconcile.New(reconcile.Config{Provider: b, Book: b, Logger: slog.New(slog.DiscardHandler)})
-	got, err := r.Run(t.Context(), time.Time{})
+	got, err := r.Run(t.Context())
 	if !errors.Is(err, b.down) {
 		t.Errorf("error is %v", err)
 	}
@@ -258,5 +258,38 @@ func TestSlices(t *testing.T) {
 	got := b.run(t)
 	if got.Compared != orders || len(got.Differences) != 0 || b.alone != 0 {
 		t.Errorf("compared %d of %d, %d differences, %d read alone", got.Compared, orders, len(got.Differences), b.alone)
+	}
+}
+
+// TestScheduleComesBack: what was open when its time was compared is compared
+// when it is settled, although its time is over.
+func TestScheduleComesBack(t *testing.T) {
+	t.Parallel()
+	b := book()
+	b.now = time.Now()
+	b.add("late", payment.Pending, 7, 0)
+	b.account("late", func(a *payment.Account) { a.Charged = 0 })
+	b.postings = b.postings[:3]
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var found []payment.Reconciliation
+	r := reconcile.New(reconcile.Config{
+		Provider: b, Book: b, Logger: slog.New(slog.DiscardHandler), Grace: time.Nanosecond,
+		Found: func(_ context.Context, r payment.Reconciliation) {
+			found = append(found, r)
+			if len(found) == 2 { // it has been compared, and was open
+				b.account("late", func(a *payment.Account) { a.Payment.Status = payment.Declined })
+			}
+			if len(r.Differences) > 0 || len(found) == 10 {
+				cancel()
+			}
+		},
+	})
+	if err := r.Schedule(ctx, time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	last := found[len(found)-1].Differences
+	if len(found) != 3 || len(last) != 1 || last[0].OrderID != "late" {
+		t.Errorf("after %d runs the differences are %+v", len(found), last)
 	}
 }

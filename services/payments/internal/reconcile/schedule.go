@@ -5,13 +5,9 @@ import (
 	"time"
 )
 
-const (
-	// firstWindow is how far the first scheduled run looks back: it covers a
-	// restart. The whole history is an operator's Reconcile.
-	firstWindow = time.Hour
-	// overlap of one run with the one before: what was open then is settled now.
-	overlap = 10 * time.Minute
-)
+// firstWindow is how far the first scheduled run looks back: it covers a change
+// of the leader. The whole history is an operator's Reconcile.
+const firstWindow = 5 * time.Minute
 
 // Schedule runs at the interval until ctx ends. A run that fails, because one of
 // the books can't be read, is logged, and the next one covers its time, too.
@@ -26,7 +22,8 @@ func (r *Reconciler) Schedule(ctx context.Context, every time.Duration) error {
 		case <-ticker.C:
 		}
 		began := time.Now()
-		report, err := r.Run(ctx, from)
+		until := began.Add(-r.cfg.Grace)
+		report, err := r.compare(ctx, from, until)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -36,6 +33,6 @@ func (r *Reconciler) Schedule(ctx context.Context, every time.Duration) error {
 		}
 		r.cfg.Logger.InfoContext(ctx, "reconciled", "compared", report.Compared, "differences", len(report.Differences),
 			"took", time.Since(began).Round(time.Millisecond).String())
-		from = began.Add(-overlap)
+		from = until
 	}
 }
