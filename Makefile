@@ -55,13 +55,12 @@ test-kafka: servers java build ## Run the tests that touch a broker on a real Ap
 
 .PHONY: lint
 lint: ## Check style and the import rules
-	@tool=$$($(buf)); "$$tool" lint; "$$tool" format --diff --exit-code proto
+	@tool=$$($(buf)); "$$tool" lint
 	@tool=$$($(golangci)); "$$tool" run ./...
 
 .PHONY: fmt
-fmt: ## Format Go and protos
+fmt: ## Format Go
 	@tool=$$($(golangci)); "$$tool" fmt ./...
-	@tool=$$($(buf)); "$$tool" format -w proto
 
 .PHONY: generate
 generate: ## Generate gen/ from the protos
