@@ -39,8 +39,8 @@ var ErrLost = errors.New("lease lost")
 
 // Lease is one process's candidacy for a named lease.
 type Lease struct {
-	// Logger tells of leadership won and lost. Set it before Run; the default
-	// is slog.Default().
+	// Logger tells of leadership won and lost. Set it before Run, or nothing is
+	// told.
 	Logger *slog.Logger
 
 	pool   *pgxpool.Pool
@@ -53,7 +53,7 @@ type Lease struct {
 // into the table; it identifies the process. After a crash the lease is free
 // again once ttl has passed; a few seconds suit most work.
 func New(pool *pgxpool.Pool, name, holder string, ttl time.Duration) *Lease {
-	return &Lease{Logger: slog.Default(), pool: pool, name: name, holder: holder, ttl: ttl}
+	return &Lease{pool: pool, name: name, holder: holder, ttl: ttl}
 }
 
 // Name is the lease's name, for Fence.
@@ -64,6 +64,9 @@ func (l *Lease) Name() string { return l.name }
 // when work returns though its context is alive. Work must return soon after
 // its context ends: the lease is given back only then.
 func (l *Lease) Run(ctx context.Context, work func(ctx context.Context, epoch int64) error) error {
+	if l.Logger == nil {
+		l.Logger = slog.New(slog.DiscardHandler)
+	}
 	for ctx.Err() == nil {
 		epoch, until, err := l.acquire(ctx)
 		switch {

@@ -200,6 +200,7 @@ func TestFenceRefusesAStaleLeader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = takeover.Rollback(context.WithoutCancel(t.Context())) }() // After a failure.
 	if _, err := takeover.Exec(t.Context(), `update lease set epoch = 2, holder = 'b'`); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/errgroup"
 
 	"example.com/ballast/pkg/message"
 	"example.com/ballast/pkg/testkit"
@@ -173,20 +174,21 @@ func TestKilledRelayLosesNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	const keys, kills = 3, 3
-	stop, written := make(chan struct{}), make(chan int64)
-	go func() {
-		var v int64
+	stop, versions := make(chan struct{}), int64(0)
+	var writer errgroup.Group
+	writer.Go(func() error {
 		for {
 			select {
 			case <-stop:
-				written <- v
-				return
+				return nil
 			default:
 			}
-			v++
-			b.queue(b.msg(key(0), v), b.msg(key(1), v), b.msg(key(2), v))
+			versions++
+			if err := b.tryQueue(b.msg(key(0), versions), b.msg(key(1), versions), b.msg(key(2), versions)); err != nil {
+				return err
+			}
 		}
-	}()
+	})
 	var epoch int64
 	for range kills {
 		cmd := b.startChild()
@@ -205,7 +207,9 @@ func TestKilledRelayLosesNothing(t *testing.T) {
 		_ = cmd.Wait() // It was killed: an error is expected.
 	}
 	close(stop)
-	versions := <-written
+	if err := writer.Wait(); err != nil {
+		t.Fatal(err)
+	}
 	b.run(b.relay("survivor"))
 	testkit.Eventually(t, "outbox is empty", b.empty)
 	repeated := inOrder(t, b.log(b.topic), keys, versions)
@@ -269,9 +273,7 @@ func TestRelaySurvivesLostConnections(t *testing.T) {
 			return err == nil
 		})
 		testkit.Eventually(t, "a write succeeds", func() bool {
-			_, err := b.pool.Exec(t.Context(), `insert into outbox (messages) values ($1)`,
-				message.AppendPacked(nil, []message.Message{b.msg("a", v)}))
-			return err == nil
+			return b.tryQueue(b.msg("a", v)) == nil
 		})
 	}
 	testkit.Eventually(t, "outbox is empty", func() bool {

@@ -22,6 +22,7 @@ type Config struct {
 	// retries or time: see ProducerOptions. Sharing it is fine.
 	Client *kgo.Client
 	Lease  *lease.Lease
+	// Logger, also for the lease when that has none.
 	Logger *slog.Logger
 	// Poll is how often the table is looked at when nobody signals. Default
 	// 100 ms, which costs an idle database ten index lookups a second.
@@ -64,7 +65,10 @@ type Stats struct {
 // NewRelay returns a relay that does nothing before Run.
 func NewRelay(c Config) *Relay {
 	if c.Logger == nil {
-		c.Logger = slog.Default()
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Lease.Logger == nil {
+		c.Lease.Logger = c.Logger
 	}
 	if c.Poll == 0 {
 		c.Poll = 100 * time.Millisecond

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +86,7 @@ func TestRowThatCommitsLateIsNotSkipped(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			defer func() { _ = late.Rollback(context.WithoutCancel(t.Context())) }() // After a failure.
 			batch := &pgx.Batch{}
 			Queue(batch, []message.Message{b.msg("late", 1)})
 			if err := late.SendBatch(t.Context(), batch).Close(); err != nil {
@@ -125,7 +127,9 @@ func TestOneOfTwoRelaysPublishes(t *testing.T) {
 		for k := range keys {
 			g.Go(func() error {
 				for v := from; v <= to; v++ {
-					b.queue(b.msg(key(k), v))
+					if err := b.tryQueue(b.msg(key(k), v)); err != nil {
+						return err
+					}
 					relays[k%2].Signal()
 				}
 				return nil

@@ -116,11 +116,16 @@ func (b *bundle) msg(key string, n int64) message.Message {
 // queue commits one transaction with the messages.
 func (b *bundle) queue(msgs ...message.Message) {
 	b.t.Helper()
-	batch := &pgx.Batch{}
-	Queue(batch, msgs)
-	if err := b.pool.SendBatch(b.t.Context(), batch).Close(); err != nil {
+	if err := b.tryQueue(msgs...); err != nil {
 		b.t.Fatal(err)
 	}
+}
+
+// tryQueue is queue for goroutines other than the test's.
+func (b *bundle) tryQueue(msgs ...message.Message) error {
+	batch := &pgx.Batch{}
+	Queue(batch, msgs)
+	return b.pool.SendBatch(b.t.Context(), batch).Close()
 }
 
 func (b *bundle) count(table string) (n int) {

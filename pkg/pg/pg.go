@@ -35,7 +35,7 @@ type Config struct {
 	// IdleTimeout ends a session that idles inside a transaction: a paused
 	// process keeps its connection for ever otherwise. Default 2 s.
 	IdleTimeout time.Duration
-	// Logger says by name what is waited for. Default slog.Default().
+	// Logger says by name what is waited for. Without one the wait is silent.
 	Logger *slog.Logger
 }
 
@@ -45,7 +45,7 @@ func (c Config) withDefaults() Config {
 	c.StatementTimeout = or(c.StatementTimeout, 5*time.Second)
 	c.LockTimeout = or(c.LockTimeout, time.Second)
 	c.IdleTimeout = or(c.IdleTimeout, 2*time.Second)
-	c.Logger = or(c.Logger, slog.Default())
+	c.Logger = or(c.Logger, slog.New(slog.DiscardHandler))
 	return c
 }
 

@@ -126,10 +126,10 @@ func TestErrorClasses(t *testing.T) {
 	closed := func() error {
 		conn, err := pgx.ConnectConfig(t.Context(), pool.Config().ConnConfig)
 		if err != nil {
-			return nil
+			t.Fatal(err)
 		}
 		if err := conn.Close(t.Context()); err != nil {
-			return nil
+			t.Fatal(err)
 		}
 		_, err = conn.Exec(t.Context(), "select 1")
 		return err

@@ -90,7 +90,7 @@ func (p Postgres) command(ctx context.Context, bin string) (*exec.Cmd, error) {
 	for _, name := range slices.Sorted(maps.Keys(p.Settings)) {
 		args = append(args, "-c", name+"="+p.Settings[name])
 	}
-	cmd := exec.Command(filepath.Join(bin, "postgres"), args...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(bin, "postgres"), args...)
 	// From "/": the user may not be able to enter where we are.
 	cmd.SysProcAttr, cmd.Dir = attr, "/"
 	return cmd, nil

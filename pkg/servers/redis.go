@@ -46,13 +46,13 @@ func (r Redis) Process() (Process, error) {
 		Name:       r.Name,
 		About:      "redis-server from " + bin,
 		URL:        "redis://" + addr + "/0",
-		Command:    func(ctx context.Context) (*exec.Cmd, error) { return r.command(bin) },
+		Command:    func(ctx context.Context) (*exec.Cmd, error) { return r.command(ctx, bin) },
 		Ready:      func(ctx context.Context) error { return redisAnswers(ctx, addr) },
 		StopSignal: syscall.SIGTERM,
 	}, nil
 }
 
-func (r Redis) command(bin string) (*exec.Cmd, error) {
+func (r Redis) command(ctx context.Context, bin string) (*exec.Cmd, error) {
 	if err := os.MkdirAll(r.Dir, 0o750); err != nil {
 		return nil, fmt.Errorf("directory of %s: %w", r.Name, err)
 	}
@@ -66,7 +66,7 @@ func (r Redis) command(bin string) (*exec.Cmd, error) {
 	if r.Policy != "" {
 		args = append(args, "--maxmemory-policy", r.Policy)
 	}
-	return exec.Command(bin, args...), nil
+	return exec.CommandContext(context.WithoutCancel(ctx), bin, args...), nil
 }
 
 // redisAnswers speaks one PING by hand: a client library would retry and pool.

@@ -78,12 +78,20 @@ func (r *Running) waitReady(ctx context.Context) error {
 		}
 		select {
 		case <-r.done:
-			return fmt.Errorf("it ended before it was ready (%w)", r.err)
+			return fmt.Errorf("it ended before it was ready: %w", r.ended())
 		case <-ctx.Done():
 			return errors.Join(ctx.Err(), err)
 		case <-tick.C:
 		}
 	}
+}
+
+// ended is never nil: a server has no reason to end by itself.
+func (r *Running) ended() error {
+	if r.err == nil {
+		return errors.New("it left without an error")
+	}
+	return r.err
 }
 
 // Done is closed when the process has ended, for whatever reason.
@@ -118,7 +126,7 @@ func (r *Running) Kill() {
 // FreePort returns a TCP port of the loopback interface that was free a moment
 // ago. Another process may take it before it is used: good enough for tests.
 func FreePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}
