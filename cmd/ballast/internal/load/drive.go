@@ -97,10 +97,15 @@ func (d *driver) open(ctx context.Context, p *phase, perSecond float64, duration
 	var group sync.WaitGroup
 	slots := make(chan struct{}, maxInFlight)
 	meant := time.Now()
-	for until := meant.Add(duration); ; {
+	halfway, until, looked := meant.Add(duration/2), meant.Add(duration), false
+	for {
 		meant = meant.Add(time.Duration(rand.ExpFloat64() / perSecond * float64(time.Second)))
 		if meant.After(until) || sleep(ctx, meant) != nil {
 			break
+		}
+		if !looked && meant.After(halfway) {
+			p.look()
+			looked = true
 		}
 		select {
 		case slots <- struct{}{}:
@@ -115,6 +120,7 @@ func (d *driver) open(ctx context.Context, p *phase, perSecond float64, duration
 			d.send(ctx, p, at)
 		})
 	}
+	p.look()
 	return func() {
 		group.Wait()
 		d.settle(ctx, p)

@@ -43,8 +43,7 @@ const (
 	enoughGain    = 1.05 // a step that brings less than this is not worth another
 	firstOpenRate = 0.95 // of the closed loop's best
 	nextOpenRate  = 0.85 // of the rate that was too much
-	queuedShare   = 0.03 // of the orders sent may be under way at the end
-	queuedSeconds = 0.1  // or the arrivals of this time, in a short measurement
+	queueShare    = 0.03 // of the orders sent may add to those under way
 	openTries     = 6
 )
 

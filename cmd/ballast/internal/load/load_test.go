@@ -153,21 +153,20 @@ func TestEventsMayComeBeforeTheAnswer(t *testing.T) {
 
 func TestKeptUp(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		sent, done int
-		seconds    float64
-		want       bool
+	tests := map[string]struct {
+		queue []queued
+		want  bool
 	}{
-		{1000, 1000, 10, true},
-		{1000, 970, 10, true},
-		{1000, 960, 10, false},
-		{1000, 910, 1, true}, // a tenth of a second's arrivals are on their way
-		{1000, 890, 1, false},
-		{0, 0, 1, true},
+		"a closed loop":                  {nil, true},
+		"slow but steady":                {[]queued{{500, 200}, {1000, 210}}, true},
+		"nothing under way":              {[]queued{{500, 0}, {1000, 0}}, true},
+		"chance":                         {[]queued{{100, 4}, {200, 10}}, true},
+		"a tenth of the arrivals queues": {[]queued{{5000, 500}, {10000, 1000}}, false},
+		"half of them":                   {[]queued{{50, 25}, {100, 50}}, false},
 	}
-	for _, test := range tests {
-		if got := keptUp(test.sent, test.done, test.seconds); got != test.want {
-			t.Errorf("keptUp(%d, %d, %v) = %v", test.sent, test.done, test.seconds, got)
+	for name, test := range tests {
+		if got := keptUp(test.queue); got != test.want {
+			t.Errorf("%s: keptUp = %v", name, got)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -40,9 +41,34 @@ type phase struct {
 	// Orders sent, answered, refused (with the latest reason), and ended.
 	sent, placed, refused, confirmed, failed int
 	unended                                  int
-	refusal                                  string
-	place, endToEnd                          histogram
-	steps                                    [len(stepNames)]histogram
+	// queue is how many orders were under way halfway and at the end of the
+	// open model, with the number sent until then.
+	queue           []queued
+	refusal         string
+	place, endToEnd histogram
+	steps           [len(stepNames)]histogram
+}
+
+// queued is a look at the orders under way.
+type queued struct{ sent, underWay int }
+
+// look notes how many orders are under way.
+func (p *phase) look() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue = append(p.queue, queued{sent: p.sent, underWay: p.sent - p.refused - p.confirmed - p.failed})
+}
+
+// keptUp tells whether the orders under way are those that always are (the rate
+// times the latency) rather than a queue that grows: from one look to the next
+// it may grow by a small share of what was sent between them, and by chance.
+func keptUp(queue []queued) bool {
+	if len(queue) < 2 {
+		return true // a closed loop cannot fall behind
+	}
+	half, end := queue[0], queue[len(queue)-1]
+	chance := 2 * math.Sqrt(float64(end.underWay))
+	return float64(end.underWay-half.underWay) <= queueShare*float64(end.sent-half.sent)+chance
 }
 
 // stepNames say where an order's time goes, in order.

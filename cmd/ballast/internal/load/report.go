@@ -33,7 +33,7 @@ type Measurement struct {
 	Seconds float64 `json:"seconds"`
 	// PerSecond counts checkouts that were confirmed within the time.
 	PerSecond float64 `json:"perSecond"`
-	// KeptUp tells whether nearly all that was sent was also completed in time.
+	// KeptUp is false when a queue grew: the rate was too much.
 	KeptUp bool `json:"keptUp"`
 	// DrainSeconds is how long the last orders took after the time.
 	DrainSeconds float64 `json:"drainSeconds"`
@@ -64,7 +64,7 @@ func newMeasurement(p *phase, from, to *reading, drained time.Duration) *Measure
 	done := to.confirmed - from.confirmed
 	m := &Measurement{
 		Seconds: seconds, PerSecond: float64(done) / seconds, DrainSeconds: drained.Seconds(),
-		KeptUp: keptUp(p.sent, done, seconds) && p.unended == 0,
+		KeptUp: keptUp(p.queue) && p.unended == 0,
 		Sent:   p.sent, Placed: p.placed, Refused: p.refused, Refusal: p.refusal,
 		Confirmed: p.confirmed, NotConfirmed: p.failed, NotEnded: p.unended,
 		PlaceOrder: p.place.latency(), EndToEnd: p.endToEnd.latency(), Cost: cost(from, to),
@@ -73,13 +73,6 @@ func newMeasurement(p *phase, from, to *reading, drained time.Duration) *Measure
 		m.Steps = append(m.Steps, NamedLatency{Name: name, Latency: p.steps[i].latency()})
 	}
 	return m
-}
-
-// keptUp tells whether what was still under way at the end of the time is no
-// more than orders on their way usually are, rather than a growing queue.
-func keptUp(sent, done int, seconds float64) bool {
-	allowed := max(queuedShare*float64(sent), queuedSeconds*float64(sent)/seconds)
-	return float64(sent-done) <= allowed
 }
 
 func (m *Measurement) setting() string {
