@@ -16,11 +16,17 @@ type bank struct {
 	random  *rand.Rand
 	faults  float64 // share of calls that go wrong, one way or the other
 	intents map[string]*bankIntent
-	keys    map[string]payment.Result
+	keys    map[string]keyed
 	calls   int
 	lost    int // answers that never arrived
 	// before runs in front of each call, unlocked.
 	before func(payment.Call)
+}
+
+// keyed is the first result of a key, for the call that it was used with.
+type keyed struct {
+	call   string
+	result payment.Result
 }
 
 type bankIntent struct {
@@ -32,7 +38,7 @@ type bankIntent struct {
 func newBank(seed uint64, faults float64) *bank {
 	return &bank{
 		random: rand.New(rand.NewPCG(seed, seed)), faults: faults, //nolint:gosec // a test's dice
-		intents: map[string]*bankIntent{}, keys: map[string]payment.Result{}, before: func(payment.Call) {},
+		intents: map[string]*bankIntent{}, keys: map[string]keyed{}, before: func(payment.Call) {},
 	}
 }
 
@@ -47,19 +53,23 @@ func (b *bank) Do(_ context.Context, c payment.Call) payment.Result {
 		b.lost++
 		return payment.Result{}
 	}
-	r, replayed := b.keys[c.Key]
-	if !replayed || c.Key == "" {
-		r = b.execute(c, wrong && fate == 1, wrong && fate == 2)
-		b.keys[c.Key] = r
-		if r.KeySpent {
+	k, replayed := b.keys[c.Key]
+	call := c.Operation.String() + c.Payment.IntentID
+	switch {
+	case !replayed || c.Key == "":
+		k = keyed{call: call, result: b.execute(c, wrong && fate == 1, wrong && fate == 2)}
+		b.keys[c.Key] = k
+		if k.result.KeySpent {
 			return payment.Result{} // a first 5xx; repeated, it is known to be for good
 		}
+	case k.call != call:
+		return payment.Result{KeySpent: true} // used for something else
 	}
 	if wrong && fate == 3 { // the answer is lost
 		b.lost++
 		return payment.Result{}
 	}
-	return r
+	return k.result
 }
 
 func (b *bank) execute(c payment.Call, fail, decline bool) payment.Result {

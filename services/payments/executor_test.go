@@ -344,6 +344,39 @@ func TestVoidDuringCharge(t *testing.T) {
 	b.agrees(order, p)
 }
 
+// TestOnlyTheStoredIntentIsConfirmed: another executor's intent is stored while
+// this one creates its own, as after a key has expired.
+func TestOnlyTheStoredIntentIsConfirmed(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	p := newBank(6, 0)
+	var once sync.Once
+	p.before = func(c payment.Call) {
+		if c.Operation != payment.Create {
+			return
+		}
+		once.Do(func() {
+			other := c
+			other.Key = "another key"
+			stored := c.Payment
+			p.mu.Lock()
+			stored.IntentID = p.execute(other, false, false).IntentID
+			p.mu.Unlock()
+			if ok, err := b.store.Save(t.Context(), []payment.Change{{From: 1, Payment: stored}}); err != nil || !ok[0] {
+				t.Errorf("the other intent was not stored: %v", err)
+			}
+		})
+	}
+	exec, _ := b.start(b.store, p)
+	order := ids.New().String()
+	b.command(exec, payment.Command{OrderID: order, Amount: amount})
+	b.settled(order)
+	b.agrees(order, p)
+	if got := b.get(order); got.Status != payment.Charged || got.IntentID != "pi_0" {
+		t.Errorf("the payment is %s with %s", got.Status, got.IntentID)
+	}
+}
+
 func TestStoppingGivesLeasesBack(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t)
