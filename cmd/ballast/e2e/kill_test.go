@@ -23,7 +23,8 @@ func TestKilledProcessesHeal(t *testing.T) {
 	t.Logf("seed %d", seed)
 	skus := []string{"KILL-A", "KILL-B", "KILL-C"}
 	p.stock(ctx, 100_000, skus...)
-	p.faults(map[string]any{"latency_ms": 5, "jitter_ms": 20, "error_rate": 0.02, "decline_rate": 0.02})
+	wrong := map[string]any{"latency_ms": 5, "jitter_ms": 20, "error_rate": 0.02, "decline_rate": 0.02}
+	p.faults(wrong)
 
 	var stop atomic.Bool
 	var mu sync.Mutex
@@ -51,12 +52,15 @@ func TestKilledProcessesHeal(t *testing.T) {
 		}
 		for _, i := range r.Perm(len(state.Children)) {
 			p.kill(state.Children[i].Name)
+			p.faults(wrong) // a provider that was killed comes back without
 		}
 	}
 	stop.Store(true)
 	wg.Wait()
+	healed := time.Now()
 	result := p.reconcile(ctx, accepted)
-	t.Logf("%d orders acknowledged, retries %v, ends %v", len(accepted), p.Retries.Counts(), result.Orders)
+	t.Logf("%d orders acknowledged, retries %v, ends %v, all terminal and agreed after %v",
+		len(accepted), p.Retries.Counts(), result.Orders, time.Since(healed).Round(10*time.Millisecond))
 	if result.Orders["NEEDS_OPERATOR"] > 0 || result.Orders[ordersv1.OrderStatus_ORDER_STATUS_NEEDS_OPERATOR.String()] > 0 {
 		t.Errorf("orders wait for an operator: %v", result.Orders)
 	}

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,11 +101,19 @@ func (p *platform) run(args ...string) (string, error) {
 	return string(out), err
 }
 
+// nextBase keeps the stacks of this test binary apart: the ports that one will
+// use are still free while another looks.
+var nextBase atomic.Int64
+
 // freeBase finds a port base with nothing on the ports above it.
 func freeBase(t *testing.T) int {
 	t.Helper()
 next:
-	for base := 21000; base < 30000; base += 100 {
+	for {
+		base := 21000 + 100*int(nextBase.Add(1))
+		if base >= 30000 {
+			break
+		}
 		for port := base; port < base+50; port++ {
 			l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
 			if err != nil {
