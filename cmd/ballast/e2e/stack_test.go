@@ -19,10 +19,9 @@ import (
 	"time"
 
 	"example.com/ballast/cmd/ballast/internal/api"
+	"example.com/ballast/cmd/ballast/internal/catalogue"
 	"example.com/ballast/cmd/ballast/internal/reconcile"
 	"example.com/ballast/cmd/ballast/internal/stack"
-	inventoryv1 "example.com/ballast/gen/inventory/v1"
-	moneyv1 "example.com/ballast/gen/money/v1"
 	ordersv1 "example.com/ballast/gen/orders/v1"
 )
 
@@ -128,33 +127,15 @@ next:
 }
 
 // stock makes products at GBP 1.00 with this many units each and waits until
-// orders knows them.
+// they can be ordered.
 func (p *platform) stock(ctx context.Context, units int32, skus ...string) {
 	p.t.Helper()
-	var products []*inventoryv1.Product
-	var lines []*inventoryv1.StockLine
+	cat := &catalogue.Catalogue{Currency: "GBP", Receipt: skus[0], Wait: 20 * time.Second}
 	for _, sku := range skus {
-		products = append(products, &inventoryv1.Product{Sku: sku, Price: &moneyv1.Money{Currency: "GBP", MinorUnits: 100}})
-		lines = append(lines, &inventoryv1.StockLine{Sku: sku, Quantity: units})
+		cat.Items = append(cat.Items, catalogue.Item{SKU: sku, Price: 100, Units: units})
 	}
-	if _, err := api.Do(ctx, p.Client, p.Inventory.UpsertProducts, &inventoryv1.UpsertProductsRequest{Products: products}); err != nil {
+	if err := catalogue.Load(ctx, p.Client, cat); err != nil {
 		p.t.Fatal(err)
-	}
-	if _, err := api.Do(ctx, p.Client, p.Inventory.ReceiveStock, &inventoryv1.ReceiveStockRequest{ReceiptId: skus[0], Lines: lines}); err != nil {
-		p.t.Fatal(err)
-	}
-	// A total that nobody expects is refused before anything is written, and only
-	// once every product is known.
-	probe := request(skus...)
-	probe.ExpectedTotal = &moneyv1.Money{Currency: "GBP", MinorUnits: 1}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		_, err := p.Place(ctx, "probe", "probe", probe)
-		if api.Refusal(err) == "PRICE_CHANGED" {
-			return
-		}
-		if time.Now().After(deadline) {
-			p.t.Fatalf("orders never learned of %v: %v", skus, err)
-		}
 	}
 }
 

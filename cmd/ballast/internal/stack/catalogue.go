@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	inventoryv1 "example.com/ballast/gen/inventory/v1"
-	"example.com/ballast/gen/inventory/v1/inventoryv1connect"
-	moneyv1 "example.com/ballast/gen/money/v1"
-	"example.com/ballast/pkg/edge"
+	"example.com/ballast/cmd/ballast/internal/api"
+	"example.com/ballast/cmd/ballast/internal/catalogue"
 )
 
 // demo is the first invoice of the Online Retail data set and what is in the
@@ -32,40 +30,30 @@ var demo = []struct {
 const (
 	// demoReceipt is fixed, so that the delivery comes once however often the
 	// stack is started.
-	demoReceipt = "ballast-demo-1"
+	demoReceipt = "ballast-demo"
 	demoUnits   = 10_000
+	// demoWait is by judgement: orders reads the catalogue in milliseconds.
+	demoWait = 30 * time.Second
 )
 
 // loadCatalogue puts the demo's products and stock into inventory through its
-// public API, as an operator would.
+// public API, as an operator would, and waits until they can be ordered.
 func (u *upper) loadCatalogue(ctx context.Context) error {
 	began := time.Now()
 	signer, err := u.Home.Signer()
 	if err != nil {
 		return err
 	}
-	token, err := signer.Token("ballast-up", true)
-	if err != nil {
-		return err
-	}
-	client := inventoryv1connect.NewInventoryServiceClient(edge.NewClient(u.endpoints.Inventory, token))
-	products, delivery := &inventoryv1.UpsertProductsRequest{}, &inventoryv1.ReceiveStockRequest{ReceiptId: demoReceipt}
+	client := api.New(api.Config{
+		Endpoints: api.Endpoints{Orders: u.endpoints.Orders, Inventory: u.endpoints.Inventory}, Mint: signer.Token, Wait: demoWait,
+	})
+	cat := &catalogue.Catalogue{Currency: "GBP", Receipt: demoReceipt, Wait: demoWait}
 	for _, p := range demo {
-		products.Products = append(products.Products, &inventoryv1.Product{
-			Sku: p.sku, Description: p.description,
-			Price: &moneyv1.Money{Currency: "GBP", MinorUnits: p.pence},
-		})
-		delivery.Lines = append(delivery.Lines, &inventoryv1.StockLine{Sku: p.sku, Quantity: demoUnits})
+		cat.Items = append(cat.Items, catalogue.Item{SKU: p.sku, Description: p.description, Price: p.pence, Units: demoUnits})
 	}
-	changed, err := client.UpsertProducts(ctx, products)
-	if err != nil {
-		return fmt.Errorf("load the catalogue: %w", err)
+	if err := catalogue.Load(ctx, client, cat); err != nil {
+		return fmt.Errorf("load the demo catalogue: %w", err)
 	}
-	received, err := client.ReceiveStock(ctx, delivery)
-	if err != nil {
-		return fmt.Errorf("load the stock: %w", err)
-	}
-	u.console.Printf("catalogue ready after %.1f s: %d products, %d of them new, stock received: %t",
-		time.Since(began).Seconds(), len(demo), changed.GetChanged(), received.GetReceived())
+	u.console.Printf("catalogue ready after %.1f s: %d products, %d units of each", time.Since(began).Seconds(), len(demo), demoUnits)
 	return nil
 }
