@@ -13,7 +13,8 @@ import (
 
 // ErrConflict says that a row's version was no longer the one that was read.
 // Wrap it where a guarded write matched fewer rows than it had to, so that
-// Retry reads and decides again.
+// Retry reads and decides again. It counts more than what is wrapped beside it:
+// the guard may be a constraint, whose violation is nobody's fault then.
 var ErrConflict = errors.New("version conflict")
 
 // Transient says whether err is the database's or the moment's fault, not the
@@ -22,6 +23,9 @@ var ErrConflict = errors.New("version conflict")
 func Transient(err error) bool {
 	if err == nil {
 		return false
+	}
+	if errors.Is(err, ErrConflict) {
+		return true
 	}
 	var pe *pgconn.PgError
 	if errors.As(err, &pe) {
@@ -41,8 +45,7 @@ func Transient(err error) bool {
 	}
 	var ne net.Error
 	var ce *pgconn.ConnectError
-	return errors.Is(err, ErrConflict) ||
-		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, pgconn.ErrConnClosed) || errors.As(err, &ne) || errors.As(err, &ce) || pgconn.SafeToRetry(err)
 }
@@ -52,7 +55,7 @@ func Transient(err error) bool {
 // tells that one of the items is to blame, not which.
 func DataFault(err error) bool {
 	var pe *pgconn.PgError
-	return errors.As(err, &pe) && (pe.Code[:2] == "22" || pe.Code[:2] == "23")
+	return errors.As(err, &pe) && (pe.Code[:2] == "22" || pe.Code[:2] == "23") && !errors.Is(err, ErrConflict)
 }
 
 // Constraint names the constraint that err violates, or is empty. A name maps
@@ -88,8 +91,8 @@ func Retry(ctx context.Context, fn func(ctx context.Context) error) error {
 // committed, so running the transaction again is safe.
 func conflicting(err error) bool {
 	var pe *pgconn.PgError
-	if errors.As(err, &pe) {
-		return pe.Code == "40001" || pe.Code == "40P01"
+	if errors.As(err, &pe) && (pe.Code == "40001" || pe.Code == "40P01") {
+		return true
 	}
 	return errors.Is(err, ErrConflict)
 }

@@ -155,6 +155,7 @@ func TestErrorClasses(t *testing.T) {
 		{name: "disk full", err: code("53100"), transient: true},
 		{name: "idle in transaction", err: code("25P03"), transient: true},
 		{name: "version conflict", err: fmt.Errorf("order 1: %w", pg.ErrConflict), transient: true},
+		{name: "version conflict by a constraint", err: fmt.Errorf("%w: %w", pg.ErrConflict, code("23505")), transient: true},
 		{name: "anything else", err: errors.New("anything else")},
 	} {
 		if c.err == nil {
@@ -167,6 +168,9 @@ func TestErrorClasses(t *testing.T) {
 		if got := pg.Constraint(c.err); got != c.constraint {
 			t.Errorf("%s: Constraint(%v) = %q", c.name, c.err, got)
 		}
+		if pg.Transient(c.err) && pg.DataFault(c.err) {
+			t.Errorf("%s: %v is blamed on the data, too", c.name, c.err)
+		}
 	}
 	if pg.Transient(nil) || pg.Constraint(nil) != "" {
 		t.Error("nil is an error")
@@ -177,6 +181,7 @@ func TestRetry(t *testing.T) {
 	t.Parallel()
 	other := errors.New("other")
 	deadlock := fmt.Errorf("write: %w", &pgconn.PgError{Code: "40P01"})
+	guard := fmt.Errorf("%w: %w", pg.ErrConflict, &pgconn.PgError{Code: "23505"})
 	for _, c := range []struct {
 		name  string
 		errs  []error // of the tries, one after the other
@@ -184,7 +189,7 @@ func TestRetry(t *testing.T) {
 		want  error
 	}{
 		{name: "success", errs: []error{nil}, tries: 1},
-		{name: "conflicts, then success", errs: []error{pg.ErrConflict, deadlock, nil}, tries: 3},
+		{name: "conflicts, then success", errs: []error{pg.ErrConflict, deadlock, guard, nil}, tries: 4},
 		{name: "conflicts for ever", errs: []error{deadlock, deadlock, deadlock, deadlock, nil}, tries: 4, want: deadlock},
 		{name: "another error", errs: []error{other, nil}, tries: 1, want: other},
 	} {

@@ -1,8 +1,10 @@
 package stream
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	sdk "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
 // FuzzOrigin: whatever headers a record had and whatever the error said, the
@@ -101,6 +105,55 @@ func TestClassify(t *testing.T) {
 		if got := c.classify(tt.err); got != tt.want {
 			t.Errorf("%s: class %d, want %d", name, got, tt.want)
 		}
+	}
+}
+
+func TestPanicIsAnErrorOfTheBatch(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if p := recover(); p != nil {
+			t.Errorf("the handler's panic got out: %v", p)
+		}
+	}()
+	c, err := New(Config{
+		Group: "group", Topics: []string{"topic"}, Logger: slog.New(slog.DiscardHandler),
+		Handler: func(context.Context, []Record) error { panic("boom") },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.call(t.Context(), make([]Record, 3)); c.classify(err) != fault {
+		t.Errorf("%v is no record's fault", err)
+	}
+}
+
+// TestAgeIsNeverNegative: a record stamped later than now has no age, and is
+// counted.
+func TestAgeIsNeverNegative(t *testing.T) {
+	t.Parallel()
+	reader := sdk.NewManualReader()
+	m, err := newMetrics(sdk.NewMeterProvider(sdk.WithReader(reader)).Meter("test"), "group")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	m.age(t.Context(), m.brokerWait, now.Add(time.Hour), now, nil)
+	m.age(t.Context(), m.brokerWait, now.Add(-time.Minute), now, nil)
+	var all metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, metric := range all.ScopeMetrics[0].Metrics {
+		switch data := metric.Data.(type) {
+		case metricdata.Histogram[float64]:
+			got[metric.Name] = data.DataPoints[0].Sum
+		case metricdata.Sum[int64]:
+			got[metric.Name] = float64(data.DataPoints[0].Value)
+		}
+	}
+	if d := cmp.Diff(map[string]float64{MetricBrokerWait: 60, MetricFuture: 1}, got); d != "" {
+		t.Error(d)
 	}
 }
 

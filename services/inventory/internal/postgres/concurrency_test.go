@@ -86,9 +86,13 @@ func TestStaleVersionIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			b.mustApply(release(1))
+			before := len(b.outbox())
 			err = b.write(t.Context(), b.pool, b.decider.Decide(view, late), announce)
 			if !errors.Is(err, pg.ErrConflict) {
 				t.Errorf("the stale write gave %v, want a conflict", err)
+			}
+			if told := len(b.outbox()) - before; told != 0 {
+				t.Errorf("%d messages tell of what was not written", told)
 			}
 			if onHand, reserved := b.level("A"); onHand != 5 || reserved != 0 {
 				t.Errorf("%d on hand, %d reserved, want 5 and 0", onHand, reserved)

@@ -303,6 +303,7 @@ func TestWritersThatRace(t *testing.T) {
 	}
 	wg.Wait()
 	b.check(t, list...)
+	b.toldOnce(t, list...)
 	b.noDeadlocks(t)
 }
 

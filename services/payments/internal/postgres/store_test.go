@@ -247,6 +247,9 @@ func TestGuards(t *testing.T) {
 	if kinds, _ := b.ledger(t); len(kinds) != 2 {
 		t.Errorf("ledger has %v", kinds)
 	}
+	if diff := cmp.Diff([]string{kind(payment.AnswerCharged, 2)}, b.answers(t)); diff != "" {
+		t.Errorf("answers tell of what was not stored: %s", diff)
+	}
 }
 
 func TestConcurrentRecord(t *testing.T) {
