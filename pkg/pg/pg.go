@@ -35,6 +35,12 @@ type Config struct {
 	// IdleTimeout ends a session that idles inside a transaction: a paused
 	// process keeps its connection for ever otherwise. Default 2 s.
 	IdleTimeout time.Duration
+	// KeyLookups says that every statement of the pool finds its rows by their
+	// keys, so that nested loops over indexes are always right. A prepared
+	// statement's plan is kept; one that was made while a table was new scans the
+	// table until the next ANALYZE. Measured in a run on fresh tables: 12 ms to
+	// lock 62 of 5,000 rows, against 0.3 ms.
+	KeyLookups bool
 	// Logger says by name what is waited for. Without one the wait is silent.
 	Logger *slog.Logger
 }
@@ -77,6 +83,9 @@ func Open(ctx context.Context, config Config) (*pgxpool.Pool, error) {
 	params["statement_timeout"] = milliseconds(c.StatementTimeout)
 	params["lock_timeout"] = milliseconds(c.LockTimeout)
 	params["idle_in_transaction_session_timeout"] = milliseconds(c.IdleTimeout)
+	if c.KeyLookups {
+		params["enable_seqscan"], params["enable_hashjoin"], params["enable_mergejoin"] = "off", "off", "off"
+	}
 	pc.ConnConfig.Tracer = otelpgx.NewTracer(
 		otelpgx.WithSpanNameCtxFunc(otelpgx.SQLOperationName),
 		otelpgx.WithDisableSQLStatementInAttributes(), // Long, and always the same.

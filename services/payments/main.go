@@ -63,7 +63,7 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 			return err
 		}
 	}
-	pool, err := pg.Open(ctx, pg.Config{URL: string(cfg.PostgresURL), App: "payments", Logger: host.Logger})
+	pool, err := pg.Open(ctx, pg.Config{URL: string(cfg.PostgresURL), App: "payments", KeyLookups: true, Logger: host.Logger})
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,9 @@ func (u *upper) services() ([]Child, error) {
 	children := []Child{u.service("provider", u.layout.Provider(), u.layout.ProviderAdmin(), map[string]string{
 		"PROVIDER_API_KEY": apiKey,
 		"BOOK_FILE":        u.Home.Path("provider", "book.jsonl"),
+		// The provider is somebody else's machine: its flushes must not compete
+		// with Postgres for this one's disk. What is written survives kill -9.
+		"BOOK_FSYNC": "false",
 	})}
 	for i, name := range services {
 		env := map[string]string{

@@ -167,7 +167,7 @@ func (s *Store) insert(ctx context.Context, fresh map[owner]*newOrder, at time.T
 	}
 	var (
 		changes   []*change
-		named     []ids.ID
+		named     uuids
 		addresses [][]byte
 	)
 	for _, n := range fresh {

@@ -14,9 +14,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"example.com/ballast/pkg/ids"
 	"example.com/ballast/pkg/message"
 	"example.com/ballast/pkg/pg"
 	"example.com/ballast/services/orders/internal/order"
@@ -91,8 +91,13 @@ func (s *Store) messages(changes []*change, at time.Time) (msgs []message.Messag
 	return msgs, events
 }
 
-func orderIDs(changes []*change) []ids.ID {
-	list := make([]ids.ID, len(changes))
+// uuids are ids as an argument. pgx knows this type by heart; of a named type
+// with a Value method it asks for the text of each, which cost an eighth of this
+// service's CPU.
+type uuids = pgtype.FlatArray[[16]byte]
+
+func orderIDs(changes []*change) uuids {
+	list := make(uuids, len(changes))
 	for i, c := range changes {
 		list[i] = c.after.ID
 	}

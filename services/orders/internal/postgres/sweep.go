@@ -64,7 +64,7 @@ func (s *Store) Sweep(ctx context.Context, count int, hold func(order.Step) bool
 // re-sent ReserveStock carries.
 func (s *Store) addLines(ctx context.Context, tx pgx.Tx, states []order.State) error {
 	at := make(map[ids.ID]int)
-	var list []ids.ID
+	var list uuids
 	for i, state := range states {
 		if state.Status == order.Placed {
 			at[state.ID] = i

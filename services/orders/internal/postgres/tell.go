@@ -66,7 +66,7 @@ FROM orders`
 const selectStates = selectState + ` WHERE order_id = ANY(@order_ids::uuid[])`
 
 func (s *Store) states(ctx context.Context, told []order.Told) (map[ids.ID]order.State, error) {
-	list := make([]ids.ID, 0, len(told))
+	list := make(uuids, 0, len(told))
 	for _, t := range told {
 		list = append(list, t.Order)
 	}

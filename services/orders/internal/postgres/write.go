@@ -8,7 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"example.com/ballast/pkg/ids"
 	"example.com/ballast/pkg/message"
 	"example.com/ballast/pkg/outbox"
 	"example.com/ballast/services/orders/internal/order"
@@ -74,7 +73,7 @@ func updateArgs(changes []*change) pgx.StrictNamedArgs {
 
 func eventArgs(changes []*change, encoded []message.Message) pgx.StrictNamedArgs {
 	var (
-		orders   []ids.ID
+		orders   uuids
 		versions []int64
 		types    []string
 		datas    [][]byte
@@ -92,7 +91,7 @@ func eventArgs(changes []*change, encoded []message.Message) pgx.StrictNamedArgs
 
 // columns are states as parallel arrays; add keeps their lengths equal.
 type columns struct {
-	ids        []ids.ID
+	ids        uuids
 	statuses   []int16
 	opens      []bool
 	versions   []int64
