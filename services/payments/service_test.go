@@ -39,7 +39,7 @@ func startProvider(t *testing.T, faults string) string {
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../provider").CombinedOutput(); err != nil {
 		t.Fatalf("build the provider: %v\n%s", err, out)
 	}
-	cmd := exec.Command(binary) //nolint:gosec,noctx // built above, ended below
+	cmd := exec.Command(binary) //nolint:gosec // built above, ended below
 	cmd.Env = append(os.Environ(), "LISTEN_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "SEED=7", "BOOK_FSYNC=false",
 		"BOOK_FILE="+filepath.Join(dir, "book"), "FAULTS="+faults)
 	stderr, err := cmd.StderrPipe()
@@ -184,7 +184,7 @@ type bookLine struct {
 // book adds up the provider's own book by order.
 func (p platform) book() (captures map[string]int, net map[string]int64) {
 	p.t.Helper()
-	res, err := http.Get(p.provider + "/book") //nolint:noctx // a test's own server
+	res, err := http.Get(p.provider + "/book")
 	if err != nil {
 		p.t.Fatal(err)
 	}
