@@ -24,8 +24,6 @@ type Config struct {
 	// KafkaPartitions and KafkaReplication hold for topics that are created here.
 	KafkaPartitions  int32 `env:"KAFKA_PARTITIONS" envDefault:"1"`
 	KafkaReplication int16 `env:"KAFKA_REPLICATION" envDefault:"1"`
-	// RedisURL is this service's own cache.
-	RedisURL config.Secret `env:"REDIS_URL,required"`
 	// JWTPublicKeyFile checks the bearer tokens: PEM, Ed25519.
 	JWTPublicKeyFile string `env:"JWT_PUBLIC_KEY_FILE,required"`
 

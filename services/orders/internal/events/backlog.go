@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"example.com/ballast/services/orders/internal/order"
 )
@@ -45,16 +46,28 @@ func (b Backlog) behind(ctx context.Context, group, topic string, before time.Ti
 	if err != nil {
 		return false, fmt.Errorf("offsets of %s: %w", topic, err)
 	}
-	committed, err := b.Admin.FetchOffsetsForTopics(ctx, group, topic)
+	committed, err := committedBy(ctx, b.Admin, group, topic)
 	if err != nil {
-		return false, fmt.Errorf("offsets of group %s: %w", group, err)
+		return false, err
 	}
 	behind := false
 	ends.Each(func(end kadm.ListedOffset) {
 		at, _ := committed.Lookup(topic, end.Partition)
-		behind = behind || at.At < end.Offset
+		behind = behind || max(0, at.At) < end.Offset // -1: nothing was ever committed
 	})
 	return behind, nil
+}
+
+// committedBy reads a group's offsets; a group that never was has committed nothing.
+func committedBy(ctx context.Context, admin *kadm.Client, group, topic string) (kadm.OffsetResponses, error) {
+	committed, err := admin.FetchOffsetsForTopics(ctx, group, topic)
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("offsets of group %s: %w", group, err)
+	}
+	return committed, nil
 }
 
 // errBehind is why a group has not caught up yet.
@@ -75,9 +88,9 @@ func CaughtUp(admin *kadm.Client, group, topic string) func(context.Context) err
 			}
 			goal = ends
 		}
-		committed, err := admin.FetchOffsetsForTopics(ctx, group, topic)
+		committed, err := committedBy(ctx, admin, group, topic)
 		if err != nil {
-			return fmt.Errorf("offsets of group %s: %w", group, err)
+			return err
 		}
 		var left int64
 		goal.Each(func(end kadm.ListedOffset) {
