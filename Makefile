@@ -53,6 +53,10 @@ test-race: servers ## Run every test under the race detector
 test-kafka: servers java build ## Run the tests that touch a broker on a real Apache Kafka
 	@scripts/test-kafka.sh
 
+.PHONY: mutants
+mutants: servers ## Show that the tests can see: each seeded defect must fail its test
+	@scripts/mutants.sh
+
 .PHONY: lint
 lint: ## Check style and the import rules
 	@tool=$$($(buf)); "$$tool" lint

@@ -1,25 +1,20 @@
 #!/usr/bin/env bash
 # Shows that the tests can see: applies each defect of mutants/ to a copy of the
-# files that it touches and runs the test that must fail, which mutants/README.md
-# names. Killed means that this very test failed by an assertion. A patch that no
-# longer applies or compiles, a panic and a timeout are failures of this script.
+# files that it touches and runs the one test that must fail. See mutants/README.md.
 #
-#   scripts/mutants.sh          all
-#   scripts/mutants.sh 07 12    those whose names begin so
+#   scripts/mutants.sh [NN ...]    all, or those whose names begin so
 #
-# The copies go to the compiler as an overlay: the tree is never touched, and the
-# build cache is the usual one.
+# What was changed goes to the compiler as an overlay: the tree is never touched,
+# and the build cache is the usual one. Tests run in a copy of the tree, since
+# some write into their directory when they fail.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 workers=${WORKERS:-2}
 
-# index prints name, package and test of each mutant.
-index() { awk -F ' *[|] *' '/^[|] [0-9]/ {print $2, $5, $6}' mutants/README.md; }
-
-# one NAME PACKAGE TEST judges one mutant: "verdict seconds", and its log.
+# one NAME PACKAGE TEST judges one mutant and leaves verdict and log in the scratch directory.
 one() {
   local name=$1 pkg=$2 test=$3 dir=$scratch/$1 begin=$SECONDS verdict=survived file
-  mkdir -p "$dir"
+  mkdir "$dir"
   for file in $(git apply --numstat "mutants/$name.patch" | cut -f 3); do
     mkdir -p "$dir/$(dirname "$file")"
     cp "$file" "$dir/$file"
@@ -27,9 +22,9 @@ one() {
   done | paste -sd , | sed 's/.*/{"Replace": {&}}/' > "$dir/overlay.json"
   if ! (cd "$dir" && git apply --verbose "$OLDPWD/mutants/$name.patch") &> "$dir/log"; then
     verdict="does not apply"
-  elif ! go test -overlay "$dir/overlay.json" -c -o "$dir/test" "$pkg" &> "$dir/log"; then
+  elif ! go test -overlay "$dir/overlay.json" -ldflags=-w -c -o "$dir/test" "$pkg" &> "$dir/log"; then
     verdict="does not compile"
-  elif ! (cd "$pkg" && "$dir/test" -test.run "^$test\$" -test.timeout 60s) &> "$dir/log"; then
+  elif ! (cd "$scratch/tree/$pkg" && "$dir/test" -test.run "^$test\$" -test.timeout 60s) &> "$dir/log"; then
     verdict="no assertion"
     if grep -q -- "^--- FAIL: $test " "$dir/log" && ! grep -Eq '^(panic|fatal error): ' "$dir/log"; then
       verdict=killed
@@ -37,7 +32,7 @@ one() {
   fi
   rm -f "$dir/test"
   echo "$verdict" > "$dir/verdict"
-  printf '%-18s %-42s %-62s %3d s\n' "$verdict" "$name" "$pkg $test" $((SECONDS - begin))
+  printf '%-16s %3d s  %-30s %s\n' "$verdict" $((SECONDS - begin)) "$name" "$pkg $test"
 }
 if [ "${1-}" = --one ]; then
   one "${@:2}"
@@ -47,12 +42,14 @@ fi
 scratch=$(mktemp -d)
 export scratch
 trap 'rm -rf "$scratch"' EXIT
-index > "$scratch/all"
+awk -F ' *[|] *' '/^[|] [0-9]/ {print $2, $5, $6}' mutants/README.md > "$scratch/all"
 diff <(cut -d ' ' -f 1 "$scratch/all") <(cd mutants && ls -- *.patch | sed 's/\.patch$//') || {
-  echo "mutants/README.md and the patches (>) differ"
+  echo "the table of mutants/README.md (<) and the patches (>) differ"
   exit 1
 }
 grep -E "^($(IFS='|'; echo "${*:-.}"))" "$scratch/all" > "$scratch/chosen"
+mkdir "$scratch/tree"
+git ls-files -z | tar --null --files-from - --create | tar --extract --directory "$scratch/tree"
 
 # A test that fails without a defect, too, kills nothing.
 echo "the tests of $(wc -l < "$scratch/chosen") mutants, on the tree as it is:"
@@ -62,7 +59,7 @@ cut -d ' ' -f 2- "$scratch/chosen" | sort -u |
 
 echo
 xargs -P "$workers" -n 3 "$0" --one < "$scratch/chosen"
-alive=$(grep -Lx killed "$scratch"/*/verdict | xargs -r -n 1 dirname)
+alive=$(grep -Lx killed "$scratch"/*/verdict | xargs -r -n 1 dirname) || true
 for dir in $alive; do
   printf '\n%s: %s\n' "$(basename "$dir")" "$(cat "$dir/verdict")"
   tail -n 30 "$dir/log"

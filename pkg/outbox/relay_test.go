@@ -39,12 +39,17 @@ func TestPublishesEachMessageOnceAndInOrder(t *testing.T) {
 	})
 }
 
-func TestQueueOfNothingAddsNothing(t *testing.T) {
+// In particular no NOTIFY: all commits with one wait for each other.
+func TestQueueAddsOneStatement(t *testing.T) {
 	t.Parallel()
 	var b pgx.Batch
 	Queue(&b, nil)
 	if b.Len() != 0 {
-		t.Errorf("%d statements; want none", b.Len())
+		t.Errorf("%d statements for no messages; want none", b.Len())
+	}
+	Queue(&b, make([]message.Message, 3))
+	if b.Len() != 1 {
+		t.Errorf("%d statements for three messages; want one", b.Len())
 	}
 }
 
@@ -166,6 +171,8 @@ func TestSignalReachesTheLeaderInAnotherProcess(t *testing.T) {
 		b.queue(b.msg(key(i), 1))
 		other.Signal()
 		testkit.Eventually(t, "it is published", func() bool { return leader.Stats().Published == int64(i+1) })
+		// The turn that deletes looks for more, too: after it the leader rests.
+		testkit.Eventually(t, "its row is deleted", b.empty)
 	}
 }
 

@@ -324,6 +324,8 @@ func TestVoidDuringCharge(t *testing.T) {
 	b := newBundle(t)
 	p := newBank(4, 0)
 	arrived, proceed := make(chan struct{}), make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(proceed) })
+	defer letGo()
 	var once sync.Once
 	p.before = func(c payment.Call) {
 		if c.Operation == payment.Confirm {
@@ -336,7 +338,7 @@ func TestVoidDuringCharge(t *testing.T) {
 	<-arrived
 	b.command(exec, payment.Command{OrderID: order, Void: true})
 	b.settled(order)
-	close(proceed) // the late confirmation meets a canceled intent
+	letGo() // the late confirmation meets a canceled intent
 	if got := b.get(order).Status; got != payment.Voided {
 		t.Errorf("the payment is %s", got)
 	}

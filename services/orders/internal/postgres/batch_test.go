@@ -94,6 +94,30 @@ func TestTheLoserDecidesAgain(t *testing.T) {
 	b.toldOnce(t, id)
 }
 
+// TestTheLoserFindsTheWinnersOrder: between the looking up of a key and the
+// insertion another replica places the same request.
+func TestTheLoserFindsTheWinnersOrder(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var first sync.Once
+	var winner order.State
+	cfg := b.Config
+	cfg.Now = func() time.Time {
+		first.Do(func() { winner = b.place(t, placement("c", "k")) })
+		return b.now
+	}
+	results := postgres.New(cfg).Place(t.Context(), []order.Placement{placement("c", "k"), placement("c", "other")})
+	for _, r := range results {
+		if r.Err != nil {
+			t.Fatal(r.Err)
+		}
+	}
+	if diff := cmp.Diff(winner, results[0].Value); diff != "" {
+		t.Errorf("the loser has another order than the winner: %s", diff)
+	}
+	b.toldOnce(t, winner.ID, results[1].Value.ID)
+}
+
 // hold begins a transaction that keeps what sql locks until it is released.
 func (b *bundle) hold(t *testing.T, sql string, args ...any) (tx pgx.Tx, release func()) {
 	t.Helper()
@@ -160,20 +184,21 @@ func TestKeysAreInsertedInOrder(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.place(t, placement("c", "any"))
-	const another = `insert into orders select (jsonb_populate_record(o,
-		jsonb_build_object('order_id', gen_random_uuid(), 'idempotency_key', 'k0'))).* from orders o`
-	tx, release := b.hold(t, another)
+	const insert = `insert into orders select (jsonb_populate_record(o,
+		jsonb_build_object('order_id', gen_random_uuid(), 'idempotency_key', key))).*
+		from orders o, unnest($1::text[]) key where o.idempotency_key = 'any'`
+	tx, release := b.hold(t, insert, []string{"k0"})
 	placed := make(chan error, 1)
 	go func() {
 		r := b.Place(t.Context(), []order.Placement{placement("c", "k2"), placement("c", "k1"), placement("c", "k0")})
 		placed <- r[0].Err
 	}()
 	somebodyWaits(t, tx)
-	for _, key := range []string{"k1", "k2"} {
-		if r := b.Place(t.Context(), []order.Placement{placement("c", key)})[0]; r.Err != nil {
-			t.Errorf("the batch that waits for k0 holds %s: %v", key, r.Err)
-		}
+	others, forget := b.hold(t, "set local lock_timeout = '100ms'")
+	if _, err := others.Exec(t.Context(), insert, []string{"k1", "k2"}); err != nil {
+		t.Errorf("the batch that waits for k0 holds others: %v", err)
 	}
+	forget()
 	release()
 	if err := <-placed; err != nil && !pg.Transient(err) { // It waits for lock_timeout at most.
 		t.Error(err)

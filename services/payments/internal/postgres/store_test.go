@@ -33,10 +33,11 @@ type bundle struct {
 func setup(t *testing.T) bundle {
 	t.Helper()
 	pool := testkit.Postgres(t, postgres.Migrations())
-	encode := func(a payment.Answer, trace string, now time.Time) (message.Message, error) {
-		return message.New("answers", string(rune('A'+a.Kind)), "/payments", a.OrderID, a.Version, nil, now), nil
-	}
 	return bundle{Store: postgres.New(pool, encode, func() {}), pool: pool}
+}
+
+func encode(a payment.Answer, _ string, now time.Time) (message.Message, error) {
+	return message.New("answers", string(rune('A'+a.Kind)), "/payments", a.OrderID, a.Version, nil, now), nil
 }
 
 func charge(order string) payment.Command {
