@@ -66,29 +66,32 @@ func TestKilledProcessesHeal(t *testing.T) {
 	}
 }
 
+// child tells a child's process id and whether it is ready.
+func (p *platform) child(name string) (pid int, ready bool) {
+	p.t.Helper()
+	state, err := p.home.Running()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, c := range state.Children {
+		if c.Name == name {
+			return c.PID, c.State == "ready"
+		}
+	}
+	p.t.Fatalf("no child %s", name)
+	return 0, false
+}
+
 // kill ends a child at once and waits until the supervisor has it ready again.
 func (p *platform) kill(name string) {
 	p.t.Helper()
-	child := func() (pid int, ready bool) {
-		state, err := p.home.Running()
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		for _, c := range state.Children {
-			if c.Name == name {
-				return c.PID, c.State == "ready"
-			}
-		}
-		p.t.Fatalf("no child %s", name)
-		return 0, false
-	}
-	before, _ := child()
+	before, _ := p.child(name)
 	if err := syscall.Kill(before, syscall.SIGKILL); err != nil {
 		p.t.Fatalf("kill %s (%d): %v", name, before, err)
 	}
 	began := time.Now()
 	for deadline := began.Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		if pid, ready := child(); ready && pid != before {
+		if pid, ready := p.child(name); ready && pid != before {
 			p.t.Logf("%s is back after %v", name, time.Since(began).Round(10*time.Millisecond))
 			return
 		}
@@ -96,4 +99,30 @@ func (p *platform) kill(name string) {
 			p.t.Fatalf("%s did not come back", name)
 		}
 	}
+}
+
+// stutter stops and continues a child in turn, until the returned function is called.
+func (p *platform) stutter(name string, beat time.Duration) (end func()) {
+	p.t.Helper()
+	pid, _ := p.child(name)
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		signals := [2]syscall.Signal{syscall.SIGSTOP, syscall.SIGCONT}
+		for i := 0; ; i++ {
+			if err := syscall.Kill(pid, signals[i%2]); err != nil {
+				p.t.Errorf("stutter %s (%d): %v", name, pid, err)
+				return
+			}
+			select {
+			case <-time.After(beat):
+			case <-done:
+				if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+					p.t.Errorf("continue %s (%d): %v", name, pid, err)
+				}
+				return
+			}
+		}
+	}()
+	return func() { close(done); <-ended }
 }
