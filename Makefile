@@ -60,7 +60,7 @@ mutants: servers ## Show that the tests can see: each seeded defect must fail it
 .PHONY: lint
 lint: ## Check style and the import rules
 	@tool=$$($(buf)); "$$tool" lint
-	@tool=$$($(golangci)); "$$tool" run ./...
+	@tool=$$($(golangci)); "$$tool" run --allow-parallel-runners ./...
 
 .PHONY: fmt
 fmt: ## Format Go
