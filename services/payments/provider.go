@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"log/slog"
 	"time"
@@ -38,7 +39,7 @@ type book struct{ gateway *gateway.Gateway }
 func (b book) Intents(ctx context.Context, from, until time.Time) iter.Seq2[reconcile.Intent, error] {
 	return func(yield func(reconcile.Intent, error) bool) {
 		for i, err := range b.gateway.List(ctx, from, until) {
-			if !yield(intent(i), err) {
+			if !yield(intent(i), away(err)) {
 				return
 			}
 		}
@@ -51,7 +52,7 @@ func (b book) Refunds(ctx context.Context, from, until time.Time) iter.Seq2[reco
 			if r.Status == "failed" || r.Status == "canceled" {
 				continue // gave nothing back
 			}
-			if !yield(reconcile.Refund{IntentID: r.IntentID, Amount: r.Amount}, err) {
+			if !yield(reconcile.Refund{IntentID: r.IntentID, Amount: r.Amount}, away(err)) {
 				return
 			}
 		}
@@ -63,7 +64,15 @@ func (b book) Intent(ctx context.Context, id string) (reconcile.Intent, error) {
 	if e, ok := errors.AsType[*gateway.Error](err); ok && e.Code == gateway.CodeMissing {
 		return reconcile.Intent{}, reconcile.ErrMissing
 	}
-	return intent(i), err
+	return intent(i), away(err)
+}
+
+// away tells who called for the comparison that it is not to blame.
+func away(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", payment.ErrBookAway, err)
 }
 
 func intent(i gateway.Intent) reconcile.Intent {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,8 +32,8 @@ import (
 )
 
 // startProvider builds and runs the simulated provider with faults, as JSON,
-// and returns its URL.
-func startProvider(t *testing.T, faults string) string {
+// and returns the URLs of its API and of its faults.
+func startProvider(t *testing.T, faults string) (api, admin string) {
 	t.Helper()
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "provider")
@@ -55,13 +56,17 @@ func startProvider(t *testing.T, faults string) string {
 	})
 	for lines := bufio.NewScanner(stderr); lines.Scan(); {
 		var line struct{ Msg, Setting, Addr string }
-		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "listening" && line.Setting == "LISTEN_ADDR" {
-			go func() { _, _ = io.Copy(io.Discard, stderr) }()
-			return "http://" + line.Addr
+		if json.Unmarshal(lines.Bytes(), &line) != nil || line.Msg != "listening" {
+			continue
 		}
+		if line.Setting == "ADMIN_ADDR" { // It is the last to listen.
+			go func() { _, _ = io.Copy(io.Discard, stderr) }()
+			return api, "http://" + line.Addr + "/faults"
+		}
+		api = "http://" + line.Addr
 	}
 	t.Fatal("the provider did not start")
-	return ""
+	return "", ""
 }
 
 // platform is payments as it runs, between a broker, a database and a provider.
@@ -71,6 +76,7 @@ type platform struct {
 	operator paymentsv1connect.PaymentServiceClient
 	customer paymentsv1connect.PaymentServiceClient
 	provider string
+	faults   string // where they are set
 }
 
 func startService(t *testing.T, faults string) platform {
@@ -87,7 +93,8 @@ func startService(t *testing.T, faults string) platform {
 	if err := os.WriteFile(keyFile, public, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := platform{t: t, provider: startProvider(t, faults)}
+	p := platform{t: t}
+	p.provider, p.faults = startProvider(t, faults)
 	brokers := testkit.Kafka(t)
 	cfg, err := config.Parse[Config](map[string]string{
 		"LISTEN_ADDR": "127.0.0.1:0", "ADMIN_ADDR": "127.0.0.1:0", "KAFKA_BROKERS": brokers[0], "JWT_PUBLIC_KEY_FILE": keyFile,
@@ -209,6 +216,19 @@ func (p platform) book() (captures map[string]int, net map[string]int64) {
 	return captures, net
 }
 
+// heal ends the provider's faults.
+func (p *platform) heal() {
+	p.t.Helper()
+	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodPut, p.faults, strings.NewReader("{}"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil || res.StatusCode != http.StatusOK {
+		p.t.Fatalf("heal the provider: %v, %v", res, err)
+	}
+}
+
 // TestServiceAndProvider runs the whole service against the simulated provider
 // that loses answers after the charge, fails for good, declines and is limited.
 func TestServiceAndProvider(t *testing.T) {
@@ -250,6 +270,7 @@ func TestServiceAndProvider(t *testing.T) {
 			t.Errorf("order %s was voided, the provider holds %d", order, net[order])
 		}
 	}
+	p.heal() // It fails reads, too, and a comparison takes many.
 	books, err := p.operator.Reconcile(t.Context(), &paymentsv1.ReconcileRequest{})
 	if err != nil {
 		t.Fatal(err)

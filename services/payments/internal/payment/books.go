@@ -1,6 +1,12 @@
 package payment
 
-import "time"
+import (
+	"errors"
+	"time"
+)
+
+// ErrBookAway means that the provider's book can't be read at this moment.
+var ErrBookAway = errors.New("the provider's book can't be read at this moment")
 
 // Account is what we know about an order: its payment (zero when there is none)
 // and what the ledger says that the provider took and gave back, in minor units.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"time"
 
 	"connectrpc.com/connect/v2"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -114,6 +115,9 @@ func (s *Server) Reconcile(ctx context.Context, _ *paymentsv1.ReconcileRequest) 
 		return nil, err
 	}
 	r, err := s.payments.Reconcile(ctx)
+	if errors.Is(err, payment.ErrBookAway) {
+		return nil, edge.RetryLater(connect.CodeUnavailable, payment.ErrBookAway.Error(), "PROVIDER_UNAVAILABLE", time.Second)
+	}
 	if err != nil {
 		return nil, err
 	}

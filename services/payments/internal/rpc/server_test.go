@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"testing"
@@ -160,6 +161,17 @@ func TestReconcile(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Errorf("reconciliation (-want +got):\n%s", diff)
+	}
+}
+
+func TestBookAway(t *testing.T) {
+	t.Parallel()
+	s := rpc.New(rpc.Payments{Reconcile: func(context.Context) (payment.Reconciliation, error) {
+		return payment.Reconciliation{}, fmt.Errorf("reconcile: %w", payment.ErrBookAway)
+	}})
+	ctx := edge.WithCaller(t.Context(), edge.Identity{Customer: "ops", Operator: true})
+	if _, err := s.Reconcile(ctx, &paymentsv1.ReconcileRequest{}); connect.CodeOf(err) != connect.CodeUnavailable {
+		t.Errorf("a provider that is away: %v", err)
 	}
 }
 
