@@ -209,7 +209,8 @@ func TestFenceRefusesAStaleLeader(t *testing.T) {
 	const waiting = `select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`
 	testkit.Eventually(t, "the old leader waits for the successor", func() bool {
 		var n int
-		if err := takeover.QueryRow(t.Context(), waiting).Scan(&n); err != nil {
+		// Not within the takeover: a transaction sees one snapshot of the activity.
+		if err := pool.QueryRow(t.Context(), waiting).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n == 1

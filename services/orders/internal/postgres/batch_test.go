@@ -127,18 +127,21 @@ func (b *bundle) hold(t *testing.T, sql string, args ...any) (tx pgx.Tx, release
 	}
 	release = func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }
 	t.Cleanup(release)
+	if _, err := tx.Exec(t.Context(), "set local idle_in_transaction_session_timeout = 0"); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := tx.Exec(t.Context(), sql, args...); err != nil {
 		t.Fatal(err)
 	}
 	return tx, release
 }
 
-// somebodyWaits returns when another transaction waits for a lock.
-func somebodyWaits(t *testing.T, tx pgx.Tx) {
+// somebodyWaits returns when a transaction waits for a lock.
+func (b *bundle) somebodyWaits(t *testing.T) {
 	t.Helper()
 	const waiting = `select count(*) > 0 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`
 	testkit.Eventually(t, "somebody waits for the lock", func() (waits bool) {
-		if err := tx.QueryRow(t.Context(), waiting).Scan(&waits); err != nil {
+		if err := b.pool.QueryRow(t.Context(), waiting).Scan(&waits); err != nil {
 			t.Fatal(err)
 		}
 		return waits
@@ -157,7 +160,7 @@ func TestLocksAreTakenInOrder(t *testing.T) {
 	if _, err := b.pool.Exec(t.Context(), "update orders set detail = 'moved' where order_id = $1", list[0]); err != nil {
 		t.Fatal(err)
 	}
-	tx, release := b.hold(t, "select from orders where order_id = $1 for update", list[0])
+	_, release := b.hold(t, "select from orders where order_id = $1 for update", list[0])
 	told := make(chan error, 1)
 	go func() {
 		var facts []order.Told
@@ -167,7 +170,7 @@ func TestLocksAreTakenInOrder(t *testing.T) {
 		_, err := b.Tell(t.Context(), facts)
 		told <- err
 	}()
-	somebodyWaits(t, tx)
+	b.somebodyWaits(t)
 	const others = "select from orders where order_id = any($1) for update nowait"
 	if _, err := b.pool.Exec(t.Context(), others, list[1:]); err != nil {
 		t.Errorf("the batch that waits for the first order holds others: %v", err)
@@ -187,13 +190,13 @@ func TestKeysAreInsertedInOrder(t *testing.T) {
 	const insert = `insert into orders select (jsonb_populate_record(o,
 		jsonb_build_object('order_id', gen_random_uuid(), 'idempotency_key', key))).*
 		from orders o, unnest($1::text[]) key where o.idempotency_key = 'any'`
-	tx, release := b.hold(t, insert, []string{"k0"})
+	_, release := b.hold(t, insert, []string{"k0"})
 	placed := make(chan error, 1)
 	go func() {
 		r := b.Place(t.Context(), []order.Placement{placement("c", "k2"), placement("c", "k1"), placement("c", "k0")})
 		placed <- r[0].Err
 	}()
-	somebodyWaits(t, tx)
+	b.somebodyWaits(t)
 	others, forget := b.hold(t, "set local lock_timeout = '100ms'")
 	if _, err := others.Exec(t.Context(), insert, []string{"k1", "k2"}); err != nil {
 		t.Errorf("the batch that waits for k0 holds others: %v", err)
