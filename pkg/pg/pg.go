@@ -83,6 +83,8 @@ func Open(ctx context.Context, config Config) (*pgxpool.Pool, error) {
 	params["statement_timeout"] = milliseconds(c.StatementTimeout)
 	params["lock_timeout"] = milliseconds(c.LockTimeout)
 	params["idle_in_transaction_session_timeout"] = milliseconds(c.IdleTimeout)
+	// Compiling a plan pays for statements of seconds; ours take milliseconds.
+	params["jit"] = "off"
 	if c.KeyLookups {
 		params["enable_seqscan"], params["enable_hashjoin"], params["enable_mergejoin"] = "off", "off", "off"
 	}
