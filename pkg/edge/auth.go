@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"connectrpc.com/connect/v2"
 	"github.com/golang-jwt/jwt/v5"
@@ -27,6 +29,9 @@ const operatorScope = "operator"
 // maxCachedTokens bounds the verified tokens that are kept, about 20 MB. It is
 // above the number of customers that are active within a token's life.
 const maxCachedTokens = 32 << 10
+
+// maxSubject bounds a customer's id, in bytes.
+const maxSubject = 255
 
 // Identity is who calls.
 type Identity struct {
@@ -129,8 +134,10 @@ func (v *Verifier) Verify(token string) (Identity, error) {
 	if _, err := v.parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return v.keys, nil }); err != nil {
 		return Identity{}, refuse(err)
 	}
-	if c.Subject == "" {
-		return Identity{}, unauthenticated("TOKEN_INVALID", "the token has no subject")
+	// The subject becomes part of keys: what a database can't store or index
+	// would fail others' work beside its own.
+	if c.Subject == "" || len(c.Subject) > maxSubject || strings.ContainsFunc(c.Subject, unicode.IsControl) || !utf8.ValidString(c.Subject) {
+		return Identity{}, unauthenticated("TOKEN_INVALID", "the token's subject is empty, longer than 255 bytes or has control characters")
 	}
 	id := Identity{Customer: c.Subject, Operator: slices.Contains(strings.Fields(c.Scope), operatorScope)}
 	v.cache.put(token, verified{id: id, expires: c.ExpiresAt.Time})

@@ -212,6 +212,9 @@ func (c *Consumer) commit(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	c.client.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+		if resp == nil { // the request itself failed: the broker is away
+			resp = &kmsg.OffsetCommitResponse{}
+		}
 		for _, t := range resp.Topics {
 			for _, p := range t.Partitions {
 				if err = errors.Join(err, kerr.ErrorForCode(p.ErrorCode)); err == nil {

@@ -67,7 +67,7 @@ func newConsumer(cfg Config, h *service.Host, store *postgres.Store) (*stream.Co
 		Handler:     events.NewHandler(store.Apply, time.Now).HandleBatch,
 		MaxBatch:    cfg.MaxBatch,
 		Transient:   pg.Transient,
-		RecordFault: func(err error) bool { return pg.Constraint(err) != "" },
+		RecordFault: pg.DataFault,
 		Replication: cfg.KafkaReplication,
 		Logger:      h.Logger,
 	})

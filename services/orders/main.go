@@ -91,7 +91,8 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 	}
 	admin := kadm.NewClient(broker)
 	sweeps := &sweeper{
-		every: cfg.SweepEvery, batch: cfg.SweepBatch, grace: cfg.ResendAfter / 2, sweep: store.Sweep,
+		every: cfg.SweepEvery, batch: cfg.SweepBatch, grace: cfg.ResendAfter / 2, settle: cfg.ResendAfter,
+		overdue: store.Overdue, sweep: store.Sweep,
 		unread: events.Backlog{Admin: admin, Group: group}.Unread, logger: host.Logger,
 	}
 	host.Go("relay", relay.Run)

@@ -138,8 +138,19 @@ func TestEachCheckCatchesItsOwn(t *testing.T) {
 			[]string{"provider sold: 1 refunds of 700"},
 		},
 		"a confirmed order was charged in another currency": {
-			func(b *Books) { b.Book[0].Currency = "eur" },
+			func(b *Books) {
+				b.Book[0].Currency = "eur"
+				b.Ledger[0].Amount.Currency, b.Ledger[1].Amount.Currency = "EUR", "EUR"
+			},
 			[]string{"provider sold: in GBP, the book in eur"},
+		},
+		"a charge was posted in another currency": {
+			func(b *Books) { b.Ledger[0].Amount.Currency, b.Ledger[1].Amount.Currency = "EUR", "EUR" },
+			[]string{"ledger sold: in EUR, the provider's book in gbp"},
+		},
+		"a charge was posted to an account that nobody knows": {
+			func(b *Books) { b.Ledger[1].Account = "petty_cash" },
+			[]string{"ledger sold: unknown account"},
 		},
 		"a cancelled order kept the money": {
 			func(b *Books) { b.Book, b.Ledger = b.Book[:2], b.Ledger[:4] },

@@ -1,18 +1,23 @@
 package reconcile
 
-import paymentsv1 "example.com/ballast/gen/payments/v1"
+import (
+	"strings"
+
+	paymentsv1 "example.com/ballast/gen/payments/v1"
+)
 
 // The ledger's words, as payments.v1.LedgerEntry has them.
 const (
 	kindCharge        = "charge"
 	kindRefund        = "refund"
 	accountReceivable = "provider_receivable"
+	accountPayments   = "customer_payments"
 )
 
 // checkLedger compares the ledger with the provider's book, both ways, and its
 // debits with its credits.
 func checkLedger(f *findings, books *Books, book map[string]*balance) {
-	type posting struct{ order, kind string }
+	type posting struct{ order, kind, currency string }
 	sums := map[posting]int64{}
 	ledger := map[string]*balance{}
 	var debits, credits int64
@@ -20,7 +25,7 @@ func checkLedger(f *findings, books *Books, book map[string]*balance) {
 		amount := e.GetAmount().GetMinorUnits()
 		debits += max(amount, 0)
 		credits -= min(amount, 0)
-		sums[posting{e.GetOrderId(), e.GetKind()}] += amount
+		sums[posting{e.GetOrderId(), e.GetKind(), e.GetAmount().GetCurrency()}] += amount
 		b := ledger[e.GetOrderId()]
 		if b == nil {
 			b = &balance{currency: e.GetAmount().GetCurrency()}
@@ -39,7 +44,10 @@ func checkLedger(f *findings, books *Books, book map[string]*balance) {
 	for id, b := range book {
 		l := ledger[id]
 		if l == nil {
-			l = &balance{}
+			l = &balance{currency: b.currency}
+		}
+		if !strings.EqualFold(l.currency, b.currency) {
+			f.add("ledger", id, "the ledger is in %s, the provider's book in %s", l.currency, b.currency)
 		}
 		if l.captures != b.captures || l.captured != b.captured || l.refunds != b.refunds || l.refunded != b.refunded {
 			f.add("ledger", id, "the ledger has %d charges of %d and %d refunds of %d, the provider's book %d of %d and %d of %d",
@@ -55,7 +63,12 @@ func checkLedger(f *findings, books *Books, book map[string]*balance) {
 
 // post adds the side of an entry that names what the provider owes us.
 func (b *balance) post(f *findings, e *paymentsv1.LedgerEntry) {
-	if e.GetAccount() != accountReceivable {
+	switch e.GetAccount() {
+	case accountReceivable:
+	case accountPayments:
+		return
+	default:
+		f.add("ledger", e.GetOrderId(), "an entry of the unknown account %q", e.GetAccount())
 		return
 	}
 	amount := e.GetAmount().GetMinorUnits()

@@ -130,8 +130,10 @@ func (d *decision) answer(a Answer) {
 	switch d.s.Status {
 	case Placed, Reserved, Charged:
 		d.forward(a)
-	case Cancelling:
-		// A forward answer needs nothing: its undoing is on its way.
+	case Cancelling, NeedsOperator:
+		// A forward answer needs nothing: its undoing is on its way. An undoing
+		// that an operator was called for goes on by itself when it is answered
+		// after all.
 		if a.Outcome == Undone && d.s.Undo.Has(a.Step) {
 			d.undone(a)
 		}
@@ -143,7 +145,6 @@ func (d *decision) answer(a Answer) {
 		if a.Outcome == Done {
 			d.emit(OperatorNeeded{Detail: fmt.Sprintf("%v was done after the order was cancelled", a.Step)})
 		}
-	case NeedsOperator:
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 //	   v                    v                     v                      |
 //	CANCELLED <--undone-- CANCELLING (rejected, cancelled, too late)     |
 //	   |                    |                                            |
-//	   +--contradicted------+--never answered--> NEEDS_OPERATOR <--------+
+//	   +--contradicted------+<--never answered--> NEEDS_OPERATOR <-------+
 //
 // CONFIRMED is the point of no return for the customer. CANCELLED is entered
 // only when every step that was sent, and not rejected, was answered undone.

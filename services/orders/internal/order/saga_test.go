@@ -197,6 +197,14 @@ func TestAnUndoingThatIsNeverAnsweredCallsAnOperator(t *testing.T) {
 	if l.state.Status != NeedsOperator || l.state.Detail != "undoing scheduling the shipment was never answered" {
 		t.Errorf("ends in %v: %q", l.state.Status, l.state.Detail)
 	}
+	for _, step := range []Step{Ship, Charge, Reserve} { // answered after all: it goes on where it stood
+		if _, _, err := l.tell(Answer{step, Undone, 9, ""}, l.state.UpdatedAt); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if last := l.sent[len(l.sent)-1]; l.state.Status != Cancelled || last.Step != Reserve || !last.Undo {
+		t.Errorf("late answers end in %v, the last command is %+v", l.state.Status, last)
+	}
 }
 
 func TestRefusalsOfPricing(t *testing.T) {

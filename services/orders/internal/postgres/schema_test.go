@@ -28,7 +28,7 @@ func TestStatementsPrepare(t *testing.T) {
 		"lockOrders": lockOrders, "updateOrders": updateOrders, "insertEvents": insertEvents, "selectStates": selectStates,
 		"selectByKey": selectByKey, "selectProducts": selectProducts, "insertOrders": insertOrders, "insertRecipients": insertRecipients,
 		"selectView": selectView, "selectCustomerPage": selectCustomerPage, "selectPage": selectPage, "selectHistory": selectHistory,
-		"upsertProducts": upsertProducts, "claimOverdue": claimOverdue, "selectFirstEvents": selectFirstEvents,
+		"upsertProducts": upsertProducts, "claimOverdue": claimOverdue, "selectOverdue": selectOverdue, "selectFirstEvents": selectFirstEvents,
 	} {
 		rewritten, _, err := pgx.NamedArgs{}.RewriteQuery(t.Context(), conn.Conn(), sql, nil)
 		if err != nil {

@@ -311,22 +311,28 @@ func TestSweepResendsAndGivesUp(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	o := b.place(t, placement("c", "k"))
-	never := func(order.Step) bool { return false }
-	sweep := func(hold func(order.Step) bool) int {
-		n, err := b.Sweep(t.Context(), 10, hold)
+	all := []order.Step{order.Reserve, order.Charge, order.Ship}
+	sweep := func(steps ...order.Step) int {
+		n, err := b.Sweep(t.Context(), 10, steps)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return n
 	}
-	if n := sweep(never); n != 0 {
+	if n := sweep(all...); n != 0 {
 		t.Errorf("%d orders swept before any deadline", n)
 	}
+	if steps, err := b.Overdue(t.Context()); len(steps) != 0 || err != nil {
+		t.Errorf("overdue before any deadline: %v, %v", steps, err)
+	}
 	b.now = b.now.Add(31 * time.Second)
-	if n := sweep(func(s order.Step) bool { return s == order.Reserve }); n != 0 {
+	if steps, err := b.Overdue(t.Context()); len(steps) != 1 || steps[0] != order.Reserve || err != nil {
+		t.Errorf("overdue: %v, %v, want the reservation", steps, err)
+	}
+	if n := sweep(order.Charge, order.Ship); n != 0 {
 		t.Errorf("%d orders swept while the command may be unread", n)
 	}
-	if n := sweep(never); n != 1 {
+	if n := sweep(all...); n != 1 {
 		t.Errorf("%d orders swept, want 1", n)
 	}
 	msgs := b.sent(t)
@@ -335,7 +341,7 @@ func TestSweepResendsAndGivesUp(t *testing.T) {
 		t.Errorf("re-sent %+v, want the same command under a new id as %+v", again, first)
 	}
 	b.now = b.now.Add(11 * time.Minute)
-	sweep(never)
+	sweep(all...)
 	b.check(t, o.ID)
 	if v, _ := b.Get(t.Context(), o.ID); v.Status != order.Cancelling || v.Reason != order.TimedOut {
 		t.Errorf("gives up in %v because of %v", v.Status, v.Reason)

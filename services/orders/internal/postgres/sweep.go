@@ -10,23 +10,47 @@ import (
 	"example.com/ballast/services/orders/internal/order"
 )
 
+// awaits is State.Awaits in SQL: the step whose answer, or undoing, is waited for.
+const awaits = `CASE WHEN status <> 5 THEN status WHEN undo & 8 <> 0 THEN 3 WHEN undo & 4 <> 0 THEN 2 ELSE 1 END`
+
+const selectOverdue = `
+SELECT DISTINCT ` + awaits + ` FROM orders WHERE open AND deadline < @now`
+
 // Overdue orders are locked against other sweepers, which skip them. Other
 // writers wait, for the few milliseconds of one sweep.
 const claimOverdue = selectState + `
-WHERE open AND deadline < @now ORDER BY order_id LIMIT @count FOR UPDATE SKIP LOCKED`
+WHERE open AND deadline < @now AND ` + awaits + ` = ANY(@steps::smallint[])
+ORDER BY order_id LIMIT @count FOR UPDATE SKIP LOCKED`
 
 const selectFirstEvents = `
 SELECT order_id, version, type, data, occurred_at FROM order_events WHERE order_id = ANY(@order_ids::uuid[]) AND version = 1`
 
-// Sweep looks at up to count orders whose deadline has passed and re-sends,
-// compensates or calls an operator, as the domain decides. A step for which
-// hold says true is left alone for now. It returns how many orders it changed;
-// fewer than count means that no more are due.
-func (s *Store) Sweep(ctx context.Context, count int, hold func(order.Step) bool) (int, error) {
+// Overdue tells which steps an order has waited for too long.
+func (s *Store) Overdue(ctx context.Context) ([]order.Step, error) {
+	rows, err := s.Pool.Query(ctx, selectOverdue, pgx.StrictNamedArgs{"now": s.now()})
+	if err != nil {
+		return nil, fmt.Errorf("look for overdue orders: %w", err)
+	}
+	steps, err := pgx.CollectRows(rows, pgx.RowTo[order.Step])
+	if err != nil {
+		return nil, fmt.Errorf("look for overdue orders: %w", err)
+	}
+	return steps, nil
+}
+
+// Sweep looks at up to count orders that wait for one of the steps and whose
+// deadline has passed, and re-sends, compensates or calls an operator, as the
+// domain decides. It returns how many orders it changed; fewer than count means
+// that no more are due.
+func (s *Store) Sweep(ctx context.Context, count int, steps []order.Step) (int, error) {
+	numbers := make([]int16, len(steps))
+	for i, step := range steps {
+		numbers[i] = int16(step)
+	}
 	var changes []*change
 	err := pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
 		at := s.now()
-		rows, err := tx.Query(ctx, claimOverdue, pgx.StrictNamedArgs{"now": at, "count": count})
+		rows, err := tx.Query(ctx, claimOverdue, pgx.StrictNamedArgs{"now": at, "count": count, "steps": numbers})
 		if err != nil {
 			return err
 		}
@@ -37,11 +61,7 @@ func (s *Store) Sweep(ctx context.Context, count int, hold func(order.Step) bool
 		if err := s.addLines(ctx, tx, states); err != nil {
 			return err
 		}
-		changes = nil
 		for _, state := range states {
-			if hold(state.Awaits()) {
-				continue
-			}
 			c := &change{before: state, after: state}
 			events, commands, err := order.Decide(state, order.DeadlinePassed{}, at, s.Policy)
 			if err != nil {
