@@ -278,6 +278,32 @@ func TestTwoExecutorsAtOnce(t *testing.T) {
 
 // TestStorm mixes charges, voids, repeats, a provider that fails a third of the
 // time, and executors that come and go.
+// awayBank never takes a call.
+type awayBank struct{}
+
+func (awayBank) Do(context.Context, payment.Call) payment.Result {
+	return payment.Result{Outcome: payment.NotYet}
+}
+
+// While the provider is away, the open payments wait in the database, not in
+// memory. They are the backpressure all the same.
+func TestAProviderThatIsAwayFillsUp(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	exec, _ := b.start(b.store, awayBank{})
+	var commands []payment.Command
+	for range 255 {
+		commands = append(commands, payment.Command{OrderID: ids.New().String(), Amount: amount})
+	}
+	b.command(exec, commands...)
+	testkit.Eventually(t, "all calls are put off", func() bool { return exec.Open() == 0 })
+	if exec.Full() {
+		t.Error("full with 255 open payments of 256")
+	}
+	b.command(exec, payment.Command{OrderID: ids.New().String(), Amount: amount})
+	testkit.Eventually(t, "the consumer is told to pause", exec.Full)
+}
+
 func TestStorm(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t)

@@ -52,16 +52,18 @@ type platform struct {
 	t    *testing.T
 	home stack.Home
 	bin  string
+	env  []string
 }
 
 // start brings up a stack with its own data, and down at the end of the test.
-func start(t *testing.T) *platform {
+// Its services get the given settings, such as RESEND_AFTER=1s.
+func start(t *testing.T, env ...string) *platform {
 	t.Helper()
 	bin, err := binaries()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &platform{t: t, home: stack.Home(t.TempDir()), bin: bin}
+	p := &platform{t: t, home: stack.Home(t.TempDir()), bin: bin, env: env}
 	out, err := p.run("up", "--detach", "--broker", broker, "--port-base", fmt.Sprint(freeBase(t)))
 	if err != nil {
 		t.Fatalf("up: %v\n%s", err, out)
@@ -96,6 +98,7 @@ func (p *platform) run(args ...string) (string, error) {
 			cmd.Env = append(cmd.Env, v)
 		}
 	}
+	cmd.Env = append(cmd.Env, p.env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

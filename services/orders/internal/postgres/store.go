@@ -43,7 +43,7 @@ type Config struct {
 	// Now is the clock. It is read once for a batch and stored in its events.
 	Now func() time.Time
 	// Committed is called after every commit that wrote events, with the
-	// orders as they are now: it wakes the relay and updates the cache.
+	// orders as they are now: it wakes the relay.
 	Committed func([]order.State)
 }
 

@@ -40,6 +40,9 @@ type Gateway interface {
 type Store interface {
 	// Claim leases up to limit open payments whose lease has expired.
 	Claim(ctx context.Context, limit int, lease time.Duration) ([]payment.Payment, error)
+	// CountOpen returns the number of open payments, those of all processes, but
+	// counts no further than limit.
+	CountOpen(ctx context.Context, limit int) (int, error)
 	// Save stores each change over the version that it names, with its ledger
 	// entries and its answer, all in one transaction. It tells which were stored.
 	Save(ctx context.Context, changes []payment.Change) (stored []bool, err error)
@@ -53,7 +56,8 @@ type Config struct {
 	Meter   metric.Meter
 	// Concurrency is the number of calls in flight to the provider, at most.
 	Concurrency int
-	// MaxOpen is the number of intents held in memory from which Full is true.
+	// MaxOpen is the number of open intents, in memory or in the store, from
+	// which Full is true.
 	MaxOpen int
 	// Lease is for how long an intent belongs to this process. It holds for a
 	// handful of calls and the wait before them.
@@ -72,8 +76,11 @@ type Executor struct {
 	metrics metrics
 	queue   chan item
 	saver   *batch.Batcher[payment.Change, bool]
-	// open counts the intents from the offer to the stored result.
+	// open counts the intents from the offer to the stored result, stored those
+	// in the database at the last poll: calls that are to be repeated later wait
+	// there alone, and when the provider is away they are nearly all.
 	open    atomic.Int64
+	stored  atomic.Int64
 	stopped atomic.Bool
 	mu      sync.Mutex
 	held    map[holding]struct{} // what is in memory, so that a poll brings nothing twice
@@ -132,7 +139,9 @@ func (e *Executor) Offer(ctx context.Context, payments []payment.Payment, leased
 func (e *Executor) Open() int { return int(e.open.Load()) }
 
 // Full reports whether the consumer must pause: the provider takes less than comes in.
-func (e *Executor) Full() bool { return e.Open() >= e.cfg.MaxOpen }
+func (e *Executor) Full() bool {
+	return e.Open() >= e.cfg.MaxOpen || int(e.stored.Load()) >= e.cfg.MaxOpen
+}
 
 // Run works until ctx ends. Then it finishes the calls in flight, stores their
 // results and gives the leases of the others back.
@@ -173,6 +182,9 @@ func (e *Executor) poll(ctx context.Context) {
 	for {
 		for e.claim(ctx) {
 		}
+		if n, err := e.cfg.Store.CountOpen(ctx, e.cfg.MaxOpen); err == nil {
+			e.stored.Store(int64(n)) // an error has been logged by the claim
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -181,8 +193,7 @@ func (e *Executor) poll(ctx context.Context) {
 	}
 }
 
-// maxClaim bounds one claim: so many fit into a lease even when each takes a
-// call's timeout at the default concurrency.
+// maxClaim bounds one claim and its transaction; a poll makes several.
 const maxClaim = 256
 
 func (e *Executor) claim(ctx context.Context) (more bool) {

@@ -242,3 +242,15 @@ const sqlClaim = `
 	update payments p set lease_until = now() + @lease::interval
 	from due where p.order_id = due.order_id
 	returning ` + columns
+
+// sqlCountOpen reads the index payments_open alone.
+const sqlCountOpen = `
+	select count(*) from (select from payments where status in ('PENDING', 'VOIDING') limit @limit) open`
+
+// CountOpen returns the number of open payments, but counts no further than limit.
+func (s *Store) CountOpen(ctx context.Context, limit int) (n int, err error) {
+	if err := s.pool.QueryRow(ctx, sqlCountOpen, pgx.StrictNamedArgs{"limit": limit}).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count open payments: %w", err)
+	}
+	return n, nil
+}
