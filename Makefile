@@ -43,11 +43,11 @@ bench: servers build ## Measure completed checkouts/s (LOAD="--duration 30s")
 
 .PHONY: test
 test: servers ## Run every test on real Postgres, real Redis and kfake (PKG=./pkg/stream/...)
-	@go test -timeout 15m $(PKG)
+	@go test -count=1 -timeout 15m $(PKG)
 
 .PHONY: test-race
 test-race: servers ## Run every test under the race detector
-	@go test -race -timeout 30m $(PKG)
+	@go test -race -count=1 -timeout 30m $(PKG)
 
 .PHONY: test-kafka
 test-kafka: servers java build ## Run the tests that touch a broker on a real Apache Kafka
