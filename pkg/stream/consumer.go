@@ -246,13 +246,15 @@ func (c *Consumer) take(ctx context.Context, l *lane, records []*kgo.Record, now
 // hold keeps records of a retry partition until they are due.
 func (c *Consumer) hold(l *lane, records []*kgo.Record) {
 	for _, raw := range records {
-		original, o, ok := splitOrigin(raw.Headers)
-		if !ok {
-			o = origin{partition: raw.Partition, offset: raw.Offset, timestamp: raw.Timestamp}
+		o, _ := ReadOrigin(raw)
+		original := Original(raw)
+		original.Topic = l.topic // also of a record that an operator wrote without an origin
+		r := Record{
+			Partition: original.Partition, Offset: original.Offset, Timestamp: original.Timestamp,
+			Attempt: o.Attempts + 1, raw: raw, lane: l,
 		}
-		r := Record{Partition: o.partition, Offset: o.offset, Timestamp: o.timestamp, Attempt: o.deliveries + 1, raw: raw, lane: l}
-		r.Message, r.malformed = message.FromRecord(&kgo.Record{Topic: l.topic, Key: raw.Key, Value: raw.Value, Headers: original})
-		l.hold(r, o.notBefore)
+		r.Message, r.malformed = message.FromRecord(original)
+		l.hold(r, o.NotBefore)
 	}
 	l.retryNext = records[len(records)-1].Offset + 1
 }

@@ -21,13 +21,13 @@ import (
 // headers come back as they were and the origin as it was.
 func FuzzOrigin(f *testing.F) {
 	f.Add("ce_id", []byte("1"), "topic", "boom", int64(3), 2)
-	f.Add(headerTopic, []byte("theirs"), "", strings.Repeat("ä", maxMessage), int64(-1), 0)
-	f.Add(headerOffset, []byte(nil), "\xff", "\xff", int64(0), -7)
+	f.Add(HeaderTopic, []byte("theirs"), "", strings.Repeat("ä", maxMessage), int64(-1), 0)
+	f.Add(HeaderOffset, []byte(nil), "\xff", "\xff", int64(0), -7)
 	f.Fuzz(func(t *testing.T, key string, value []byte, topic, text string, offset int64, n int) {
 		original := []kgo.RecordHeader{{Key: key, Value: value}, {Key: "last", Value: []byte("x")}}
-		o := origin{
-			topic: topic, partition: 3, offset: offset, group: "group", deliveries: max(n, 0), message: text, exception: reasonFault,
-			timestamp: time.UnixMilli(offset % (1 << 40)).UTC(), firstFailed: time.Unix(1, 2).UTC(), notBefore: time.Unix(3, 4).UTC(), replays: max(n, 0),
+		o := Origin{
+			Topic: topic, Partition: 3, Offset: offset, Group: "group", Attempts: max(n, 0), Message: text, Reason: ReasonFault,
+			Timestamp: time.UnixMilli(offset % (1 << 40)).UTC(), FirstFailed: time.Unix(1, 2).UTC(), NotBefore: time.Unix(3, 4).UTC(), Replays: max(n, 0),
 		}
 		headers, got, ok := splitOrigin(o.appendTo(original))
 		if !ok {
@@ -36,14 +36,14 @@ func FuzzOrigin(f *testing.F) {
 		if d := cmp.Diff(original, headers); d != "" {
 			t.Errorf("original headers changed: %s", d)
 		}
-		if len(got.message) > maxMessage || !utf8.ValidString(got.message) {
-			t.Errorf("message %q", got.message)
+		if len(got.Message) > maxMessage || !utf8.ValidString(got.Message) {
+			t.Errorf("message %q", got.Message)
 		}
-		if utf8.ValidString(text) && len(text) <= maxMessage && got.message != text {
-			t.Errorf("message %q, want %q", got.message, text)
+		if utf8.ValidString(text) && len(text) <= maxMessage && got.Message != text {
+			t.Errorf("message %q, want %q", got.Message, text)
 		}
-		got.message = o.message
-		if d := cmp.Diff(o, got, cmp.AllowUnexported(origin{})); d != "" {
+		got.Message = o.Message
+		if d := cmp.Diff(o, got); d != "" {
 			t.Error(d)
 		}
 	})
@@ -51,18 +51,18 @@ func FuzzOrigin(f *testing.F) {
 
 // FuzzSplitOrigin: no headers, however broken, make it panic.
 func FuzzSplitOrigin(f *testing.F) {
-	for _, key := range []string{headerPartition, headerOffset, headerDeliveries, headerTimestamp, headerReplays, headerNotBefore} {
+	for _, key := range []string{HeaderPartition, HeaderOffset, HeaderDeliveries, HeaderTimestamp, HeaderReplays, HeaderNotBefore} {
 		f.Add(key, []byte("12"))
 		f.Add(key, []byte("99999999999999999999999"))
 		f.Add(key, []byte("-7"))
 	}
 	f.Fuzz(func(t *testing.T, key string, value []byte) {
-		_, o, ok := splitOrigin([]kgo.RecordHeader{{Key: headerTopic}, {Key: key, Value: value}})
+		_, o, ok := splitOrigin([]kgo.RecordHeader{{Key: HeaderTopic}, {Key: key, Value: value}})
 		if !ok {
 			t.Error("no origin found")
 		}
-		if o.deliveries < 0 { // It becomes the exponent of a delay.
-			t.Errorf("%d deliveries", o.deliveries)
+		if o.Attempts < 0 { // It becomes the exponent of a delay.
+			t.Errorf("%d deliveries", o.Attempts)
 		}
 	})
 }
@@ -71,7 +71,7 @@ func TestSplitOriginOfForeignRecord(t *testing.T) {
 	t.Parallel()
 	in := []kgo.RecordHeader{{Key: "ce_id", Value: []byte("1")}}
 	headers, o, ok := splitOrigin(in)
-	if ok || o != (origin{}) {
+	if ok || o != (Origin{}) {
 		t.Errorf("found %+v", o)
 	}
 	if d := cmp.Diff(in, headers); d != "" {

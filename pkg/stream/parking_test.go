@@ -210,32 +210,6 @@ func TestKeylessHasNoOrder(t *testing.T) {
 	b.eventually("all is committed", func() bool { return b.lag() == 0 })
 }
 
-// TestReplay: an operator sends a dead letter back through the group's retry
-// topic, with its headers or without.
-func TestReplay(t *testing.T) {
-	b := setup(t, 1)
-	b.journal.fail = func(i int, r stream.Record) error {
-		if string(r.Value) == "x" {
-			return stream.Reject(i, errFault)
-		}
-		return nil
-	}
-	b.run(b.config())
-	b.send(0, "a", "x")
-	letter := b.read(b.dlq(), 1)[0]
-	b.journal.failWith(nil)
-	letter.Topic = b.retry()
-	b.produce(letter)
-	b.eventually("handled", func() bool { return b.journal.count() == 1 })
-	bare := message.New(b.retry(), "test.v1.Thing", "/test", "a", 1, []byte("bare"), time.Now()).Record()
-	b.produce(bare)
-	b.eventually("handled", func() bool { return b.journal.count() == 2 })
-	b.eventually("all is committed", func() bool { return b.lag() == 0 })
-	if d := cmp.Diff([]string{"x", "bare"}, b.journal.of("a")); d != "" {
-		t.Error(d)
-	}
-}
-
 // TestManyParkedKeys: every third key is parked for a while; each stays in order.
 func TestManyParkedKeys(t *testing.T) {
 	b := setup(t, 3)

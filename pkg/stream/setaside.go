@@ -11,12 +11,13 @@ import (
 	"example.com/ballast/pkg/kafka"
 )
 
-// Reasons for which a record leaves the normal path.
+// Reasons for which a record leaves the normal path: Origin.Reason, and a label
+// of the metrics.
 const (
-	reasonMalformed = "malformed" // its headers are no message: DLQ
-	reasonRejected  = "rejected"  // the handler's Reject: DLQ
-	reasonFault     = "fault"     // panic or record fault: retry, or DLQ after the last attempt
-	reasonParked    = "parked"    // behind an earlier record of its key: retry
+	ReasonMalformed = "malformed" // its headers are no message: DLQ
+	ReasonRejected  = "rejected"  // the handler's Reject: DLQ
+	ReasonFault     = "fault"     // panic or record fault: retry, or DLQ after the last attempt
+	ReasonParked    = "parked"    // behind an earlier record of its key: retry
 )
 
 // maxDoublings of the retry delay: 5 s become a day.
@@ -33,7 +34,7 @@ func (c *Consumer) deadLetter(ctx context.Context, r *Record, reason string, cau
 		return errFlood
 	}
 	letter, o := c.copyOf(r, reason, cause)
-	letter.Topic = kafka.DLQTopic(o.topic, c.cfg.Group)
+	letter.Topic = kafka.DLQTopic(o.Topic, c.cfg.Group)
 	letter.Headers = o.appendTo(letter.Headers)
 	if err := c.produce(ctx, letter); err != nil {
 		return fmt.Errorf("dead-letter to %s: %w", letter.Topic, err)
@@ -43,7 +44,7 @@ func (c *Consumer) deadLetter(ctx context.Context, r *Record, reason string, cau
 	}
 	c.metrics.count(ctx, c.metrics.deadLetters, r.lane.topic, reason)
 	c.log.ErrorContext(ctx, "record dead-lettered", "dlq", letter.Topic, "reason", reason, "err", cause,
-		"id", r.ID, "key", string(letter.Key), "partition", o.partition, "offset", o.offset, "attempts", o.deliveries)
+		"id", r.ID, "key", string(letter.Key), "partition", o.Partition, "offset", o.Offset, "attempts", o.Attempts)
 	return nil
 }
 
@@ -51,7 +52,7 @@ func (c *Consumer) deadLetter(ctx context.Context, r *Record, reason string, cau
 // the DLQ after the last.
 func (c *Consumer) setAside(ctx context.Context, r *Record, cause error) error {
 	if r.Attempt >= c.cfg.MaxAttempts {
-		return c.deadLetter(ctx, r, reasonFault, cause)
+		return c.deadLetter(ctx, r, ReasonFault, cause)
 	}
 	due := time.Now().Add(c.cfg.RetryDelay << min(r.Attempt-1, maxDoublings))
 	if h := r.held; h != nil {
@@ -59,12 +60,12 @@ func (c *Consumer) setAside(ctx context.Context, r *Record, cause error) error {
 		// the end would put it behind its followers, so it waits where it is.
 		h.record.Attempt++
 		h.key.due = due
-		c.metrics.count(ctx, c.metrics.setAsides, r.lane.topic, reasonFault)
+		c.metrics.count(ctx, c.metrics.setAsides, r.lane.topic, ReasonFault)
 	} else {
 		if !c.faults.Allow() {
 			return errFlood
 		}
-		if err := c.park(ctx, reasonFault, cause, due, r); err != nil {
+		if err := c.park(ctx, ReasonFault, cause, due, r); err != nil {
 			return err
 		}
 	}
@@ -82,9 +83,9 @@ func (c *Consumer) setAside(ctx context.Context, r *Record, cause error) error {
 func (c *Consumer) park(ctx context.Context, reason string, cause error, due time.Time, records ...*Record) error {
 	parked := make([]*kgo.Record, len(records))
 	for i, r := range records {
-		var o origin
+		var o Origin
 		parked[i], o = c.copyOf(r, reason, cause)
-		parked[i].Topic, o.notBefore = r.lane.retry, due
+		parked[i].Topic, o.NotBefore = r.lane.retry, due
 		parked[i].Headers = o.appendTo(parked[i].Headers)
 	}
 	if err := c.produce(ctx, parked...); err != nil {
@@ -107,17 +108,17 @@ func (c *Consumer) produce(ctx context.Context, records ...*kgo.Record) error {
 
 // copyOf copies key, value, partition and the original headers of r, and says
 // where r came from.
-func (c *Consumer) copyOf(r *Record, reason string, cause error) (*kgo.Record, origin) {
-	headers, o, _ := r.raw.Headers, origin{}, false
+func (c *Consumer) copyOf(r *Record, reason string, cause error) (*kgo.Record, Origin) {
+	headers, o, _ := r.raw.Headers, Origin{}, false
 	if r.held != nil {
 		headers, o, _ = splitOrigin(headers)
 	}
-	o.topic, o.partition, o.offset, o.timestamp = r.lane.topic, r.Partition, r.Offset, r.Timestamp
-	o.group, o.exception, o.notBefore = c.cfg.Group, reason, time.Time{}
+	o.Topic, o.Partition, o.Offset, o.Timestamp = r.lane.topic, r.Partition, r.Offset, r.Timestamp
+	o.Group, o.Reason, o.NotBefore = c.cfg.Group, reason, time.Time{}
 	if cause != nil {
-		o.message, o.deliveries = cause.Error(), r.Attempt
-		if o.firstFailed.IsZero() {
-			o.firstFailed = time.Now()
+		o.Message, o.Attempts = cause.Error(), r.Attempt
+		if o.FirstFailed.IsZero() {
+			o.FirstFailed = time.Now()
 		}
 	}
 	return &kgo.Record{Key: r.raw.Key, Value: r.raw.Value, Headers: headers, Partition: r.lane.partition}, o

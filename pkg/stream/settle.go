@@ -60,7 +60,7 @@ func (c *Consumer) route(ctx context.Context, batch []Record) ([]Record, error) 
 		case !r.diverted(now):
 			kept = append(kept, *r)
 		case r.malformed != nil:
-			if err := c.deadLetter(ctx, r, reasonMalformed, r.malformed); err != nil {
+			if err := c.deadLetter(ctx, r, ReasonMalformed, r.malformed); err != nil {
 				return nil, err
 			}
 		case r.held == nil:
@@ -68,7 +68,7 @@ func (c *Consumer) route(ctx context.Context, batch []Record) ([]Record, error) 
 		}
 	}
 	if len(parked) > 0 {
-		if err := c.park(ctx, reasonParked, nil, time.Time{}, parked...); err != nil {
+		if err := c.park(ctx, ReasonParked, nil, time.Time{}, parked...); err != nil {
 			return nil, err
 		}
 	}
@@ -114,7 +114,7 @@ func (c *Consumer) reject(ctx context.Context, batch []Record, err error) []Reco
 			good = append(good, batch[i])
 			continue
 		}
-		if err := c.deadLetter(ctx, &batch[i], reasonRejected, cause); err != nil {
+		if err := c.deadLetter(ctx, &batch[i], ReasonRejected, cause); err != nil {
 			c.hindrance = err
 			return append(good, batch[i:]...)
 		}
