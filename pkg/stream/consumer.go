@@ -131,6 +131,11 @@ func (c *Consumer) options(ctx context.Context, topics []string) []kgo.Opt {
 		// that waits at its broker has come back: the default of 5 s delayed
 		// takeovers by as much.
 		kgo.FetchMaxWait(500*time.Millisecond),
+		// Operators replay dead letters in transactions: what was aborted never
+		// was. The markers at their ends are kept, because they have offsets, and
+		// who waits for the end of a retry topic has to come past them.
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(),
 		kgo.OnPartitionsAssigned(func(_ context.Context, client *kgo.Client, added map[string][]int32) { c.assigned(ctx, client, added) }),
 		kgo.OnPartitionsRevoked(c.revoked),
 		kgo.OnPartitionsLost(c.revoked),
@@ -231,6 +236,9 @@ func (c *Consumer) poll(ctx context.Context) {
 // take adds records of a source partition to the batch.
 func (c *Consumer) take(ctx context.Context, l *lane, records []*kgo.Record, now time.Time) {
 	for _, raw := range records {
+		if raw.Attrs.IsControl() {
+			continue
+		}
 		c.metrics.age(ctx, c.metrics.brokerWait, raw.Timestamp, now, l.attrs)
 		r := Record{Partition: raw.Partition, Offset: raw.Offset, Timestamp: raw.Timestamp, Attempt: 1, raw: raw, lane: l}
 		r.Message, r.malformed = message.FromRecord(raw)
@@ -246,6 +254,9 @@ func (c *Consumer) take(ctx context.Context, l *lane, records []*kgo.Record, now
 // hold keeps records of a retry partition until they are due.
 func (c *Consumer) hold(l *lane, records []*kgo.Record) {
 	for _, raw := range records {
+		if raw.Attrs.IsControl() {
+			continue
+		}
 		o, _ := ReadOrigin(raw)
 		original := Original(raw)
 		original.Topic = l.topic // also of a record that an operator wrote without an origin
