@@ -389,7 +389,10 @@ type OrderCancellationStarted struct {
 	// undo are the steps to undo, in the order of undoing.
 	Undo []Step `protobuf:"varint,4,rep,packed,name=undo,proto3,enum=orders.v1.Step" json:"undo,omitempty"`
 	// deadline of the first undoing.
-	Deadline      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	Deadline *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// operator is who decided it, with the detail as the reason; empty when it was
+	// the customer or the platform.
+	Operator      string `protobuf:"bytes,6,opt,name=operator,proto3" json:"operator,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -457,6 +460,13 @@ func (x *OrderCancellationStarted) GetDeadline() *timestamppb.Timestamp {
 		return x.Deadline
 	}
 	return nil
+}
+
+func (x *OrderCancellationStarted) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
 }
 
 // OrderStepUndone says that one step is undone.
@@ -675,7 +685,14 @@ type OrderNeedsOperator struct {
 	// order_id is a UUIDv7.
 	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	// detail says what contradicts what, or what was never answered.
-	Detail        string `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
+	Detail string `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
+	// step whose answer contradicts the order's end; unset when an undoing was
+	// never answered.
+	Step Step `protobuf:"varint,3,opt,name=step,proto3,enum=orders.v1.Step" json:"step,omitempty"`
+	// answer_version is the version of the participant's record in that answer.
+	AnswerVersion int64 `protobuf:"varint,4,opt,name=answer_version,json=answerVersion,proto3" json:"answer_version,omitempty"`
+	// undo are the steps that are to be undone, in the order of undoing.
+	Undo          []Step `protobuf:"varint,5,rep,packed,name=undo,proto3,enum=orders.v1.Step" json:"undo,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -724,6 +741,184 @@ func (x *OrderNeedsOperator) GetDetail() string {
 	return ""
 }
 
+func (x *OrderNeedsOperator) GetStep() Step {
+	if x != nil {
+		return x.Step
+	}
+	return Step_STEP_UNSPECIFIED
+}
+
+func (x *OrderNeedsOperator) GetAnswerVersion() int64 {
+	if x != nil {
+		return x.AnswerVersion
+	}
+	return 0
+}
+
+func (x *OrderNeedsOperator) GetUndo() []Step {
+	if x != nil {
+		return x.Undo
+	}
+	return nil
+}
+
+// OrderResumed says that an operator let the order wait anew, and that the
+// outstanding command was sent again.
+type OrderResumed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// order_id is a UUIDv7.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// operator is who decided it.
+	Operator string `protobuf:"bytes,2,opt,name=operator,proto3" json:"operator,omitempty"`
+	// reason in the operator's words.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// undo are the steps still to be undone, in the order of undoing; none when the
+	// order goes ahead.
+	Undo []Step `protobuf:"varint,4,rep,packed,name=undo,proto3,enum=orders.v1.Step" json:"undo,omitempty"`
+	// deadline of the next look.
+	Deadline      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderResumed) Reset() {
+	*x = OrderResumed{}
+	mi := &file_orders_v1_events_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderResumed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderResumed) ProtoMessage() {}
+
+func (x *OrderResumed) ProtoReflect() protoreflect.Message {
+	mi := &file_orders_v1_events_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderResumed.ProtoReflect.Descriptor instead.
+func (*OrderResumed) Descriptor() ([]byte, []int) {
+	return file_orders_v1_events_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *OrderResumed) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *OrderResumed) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+func (x *OrderResumed) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *OrderResumed) GetUndo() []Step {
+	if x != nil {
+		return x.Undo
+	}
+	return nil
+}
+
+func (x *OrderResumed) GetDeadline() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Deadline
+	}
+	return nil
+}
+
+// OrderSettled says that an operator has ended the order.
+type OrderSettled struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// order_id is a UUIDv7.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// operator is who decided it.
+	Operator string `protobuf:"bytes,2,opt,name=operator,proto3" json:"operator,omitempty"`
+	// reason in the operator's words.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// status in which the order has ended: CONFIRMED or CANCELLED.
+	Status        OrderStatus `protobuf:"varint,4,opt,name=status,proto3,enum=orders.v1.OrderStatus" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderSettled) Reset() {
+	*x = OrderSettled{}
+	mi := &file_orders_v1_events_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderSettled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderSettled) ProtoMessage() {}
+
+func (x *OrderSettled) ProtoReflect() protoreflect.Message {
+	mi := &file_orders_v1_events_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderSettled.ProtoReflect.Descriptor instead.
+func (*OrderSettled) Descriptor() ([]byte, []int) {
+	return file_orders_v1_events_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *OrderSettled) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *OrderSettled) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+func (x *OrderSettled) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *OrderSettled) GetStatus() OrderStatus {
+	if x != nil {
+		return x.Status
+	}
+	return OrderStatus_ORDER_STATUS_UNSPECIFIED
+}
+
 var File_orders_v1_events_proto protoreflect.FileDescriptor
 
 const file_orders_v1_events_proto_rawDesc = "" +
@@ -749,13 +944,14 @@ const file_orders_v1_events_proto_rawDesc = "" +
 	"\x0eanswer_version\x18\x03 \x01(\x03R\ranswerVersion\"R\n" +
 	"\x0eOrderConfirmed\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12%\n" +
-	"\x0eanswer_version\x18\x02 \x01(\x03R\ranswerVersion\"\xdb\x01\n" +
+	"\x0eanswer_version\x18\x02 \x01(\x03R\ranswerVersion\"\xf7\x01\n" +
 	"\x18OrderCancellationStarted\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12/\n" +
 	"\x06reason\x18\x02 \x01(\x0e2\x17.orders.v1.CancelReasonR\x06reason\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x12#\n" +
 	"\x04undo\x18\x04 \x03(\x0e2\x0f.orders.v1.StepR\x04undo\x126\n" +
-	"\bdeadline\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\"\xb0\x01\n" +
+	"\bdeadline\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12\x1a\n" +
+	"\boperator\x18\x06 \x01(\tR\boperator\"\xb0\x01\n" +
 	"\x0fOrderStepUndone\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12#\n" +
 	"\x04step\x18\x02 \x01(\x0e2\x0f.orders.v1.StepR\x04step\x12%\n" +
@@ -769,10 +965,24 @@ const file_orders_v1_events_proto_rawDesc = "" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12#\n" +
 	"\x04step\x18\x02 \x01(\x0e2\x0f.orders.v1.StepR\x04step\x12\x18\n" +
 	"\aresends\x18\x03 \x01(\x05R\aresends\x126\n" +
-	"\bdeadline\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\"G\n" +
+	"\bdeadline\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\"\xb8\x01\n" +
 	"\x12OrderNeedsOperator\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x16\n" +
-	"\x06detail\x18\x02 \x01(\tR\x06detail*N\n" +
+	"\x06detail\x18\x02 \x01(\tR\x06detail\x12#\n" +
+	"\x04step\x18\x03 \x01(\x0e2\x0f.orders.v1.StepR\x04step\x12%\n" +
+	"\x0eanswer_version\x18\x04 \x01(\x03R\ranswerVersion\x12#\n" +
+	"\x04undo\x18\x05 \x03(\x0e2\x0f.orders.v1.StepR\x04undo\"\xba\x01\n" +
+	"\fOrderResumed\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1a\n" +
+	"\boperator\x18\x02 \x01(\tR\boperator\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12#\n" +
+	"\x04undo\x18\x04 \x03(\x0e2\x0f.orders.v1.StepR\x04undo\x126\n" +
+	"\bdeadline\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\"\x8d\x01\n" +
+	"\fOrderSettled\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1a\n" +
+	"\boperator\x18\x02 \x01(\tR\boperator\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12.\n" +
+	"\x06status\x18\x04 \x01(\x0e2\x16.orders.v1.OrderStatusR\x06status*N\n" +
 	"\x04Step\x12\x14\n" +
 	"\x10STEP_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSTEP_RESERVE\x10\x01\x12\x0f\n" +
@@ -794,7 +1004,7 @@ func file_orders_v1_events_proto_rawDescGZIP() []byte {
 }
 
 var file_orders_v1_events_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_orders_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_orders_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_orders_v1_events_proto_goTypes = []any{
 	(Step)(0),                        // 0: orders.v1.Step
 	(*OrderPlaced)(nil),              // 1: orders.v1.OrderPlaced
@@ -806,30 +1016,38 @@ var file_orders_v1_events_proto_goTypes = []any{
 	(*OrderCancelled)(nil),           // 7: orders.v1.OrderCancelled
 	(*OrderStepResent)(nil),          // 8: orders.v1.OrderStepResent
 	(*OrderNeedsOperator)(nil),       // 9: orders.v1.OrderNeedsOperator
-	(*OrderLine)(nil),                // 10: orders.v1.OrderLine
-	(*v1.Money)(nil),                 // 11: money.v1.Money
-	(*timestamppb.Timestamp)(nil),    // 12: google.protobuf.Timestamp
-	(CancelReason)(0),                // 13: orders.v1.CancelReason
+	(*OrderResumed)(nil),             // 10: orders.v1.OrderResumed
+	(*OrderSettled)(nil),             // 11: orders.v1.OrderSettled
+	(*OrderLine)(nil),                // 12: orders.v1.OrderLine
+	(*v1.Money)(nil),                 // 13: money.v1.Money
+	(*timestamppb.Timestamp)(nil),    // 14: google.protobuf.Timestamp
+	(CancelReason)(0),                // 15: orders.v1.CancelReason
+	(OrderStatus)(0),                 // 16: orders.v1.OrderStatus
 }
 var file_orders_v1_events_proto_depIdxs = []int32{
-	10, // 0: orders.v1.OrderPlaced.lines:type_name -> orders.v1.OrderLine
-	11, // 1: orders.v1.OrderPlaced.total:type_name -> money.v1.Money
-	12, // 2: orders.v1.OrderPlaced.deadline:type_name -> google.protobuf.Timestamp
-	12, // 3: orders.v1.OrderReserved.deadline:type_name -> google.protobuf.Timestamp
-	12, // 4: orders.v1.OrderCharged.deadline:type_name -> google.protobuf.Timestamp
-	13, // 5: orders.v1.OrderCancellationStarted.reason:type_name -> orders.v1.CancelReason
+	12, // 0: orders.v1.OrderPlaced.lines:type_name -> orders.v1.OrderLine
+	13, // 1: orders.v1.OrderPlaced.total:type_name -> money.v1.Money
+	14, // 2: orders.v1.OrderPlaced.deadline:type_name -> google.protobuf.Timestamp
+	14, // 3: orders.v1.OrderReserved.deadline:type_name -> google.protobuf.Timestamp
+	14, // 4: orders.v1.OrderCharged.deadline:type_name -> google.protobuf.Timestamp
+	15, // 5: orders.v1.OrderCancellationStarted.reason:type_name -> orders.v1.CancelReason
 	0,  // 6: orders.v1.OrderCancellationStarted.undo:type_name -> orders.v1.Step
-	12, // 7: orders.v1.OrderCancellationStarted.deadline:type_name -> google.protobuf.Timestamp
+	14, // 7: orders.v1.OrderCancellationStarted.deadline:type_name -> google.protobuf.Timestamp
 	0,  // 8: orders.v1.OrderStepUndone.step:type_name -> orders.v1.Step
-	12, // 9: orders.v1.OrderStepUndone.deadline:type_name -> google.protobuf.Timestamp
-	13, // 10: orders.v1.OrderCancelled.reason:type_name -> orders.v1.CancelReason
+	14, // 9: orders.v1.OrderStepUndone.deadline:type_name -> google.protobuf.Timestamp
+	15, // 10: orders.v1.OrderCancelled.reason:type_name -> orders.v1.CancelReason
 	0,  // 11: orders.v1.OrderStepResent.step:type_name -> orders.v1.Step
-	12, // 12: orders.v1.OrderStepResent.deadline:type_name -> google.protobuf.Timestamp
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	14, // 12: orders.v1.OrderStepResent.deadline:type_name -> google.protobuf.Timestamp
+	0,  // 13: orders.v1.OrderNeedsOperator.step:type_name -> orders.v1.Step
+	0,  // 14: orders.v1.OrderNeedsOperator.undo:type_name -> orders.v1.Step
+	0,  // 15: orders.v1.OrderResumed.undo:type_name -> orders.v1.Step
+	14, // 16: orders.v1.OrderResumed.deadline:type_name -> google.protobuf.Timestamp
+	16, // 17: orders.v1.OrderSettled.status:type_name -> orders.v1.OrderStatus
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_orders_v1_events_proto_init() }
@@ -844,7 +1062,7 @@ func file_orders_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_orders_v1_events_proto_rawDesc), len(file_orders_v1_events_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -113,6 +113,8 @@ const (
 	CancelReason_CANCEL_REASON_TIMEOUT CancelReason = 5
 	// A step that was done was undone by another hand.
 	CancelReason_CANCEL_REASON_STEP_UNDONE CancelReason = 6
+	// An operator decided so.
+	CancelReason_CANCEL_REASON_OPERATOR CancelReason = 7
 )
 
 // Enum value maps for CancelReason.
@@ -125,6 +127,7 @@ var (
 		4: "CANCEL_REASON_SHIPMENT_REFUSED",
 		5: "CANCEL_REASON_TIMEOUT",
 		6: "CANCEL_REASON_STEP_UNDONE",
+		7: "CANCEL_REASON_OPERATOR",
 	}
 	CancelReason_value = map[string]int32{
 		"CANCEL_REASON_UNSPECIFIED":      0,
@@ -134,6 +137,7 @@ var (
 		"CANCEL_REASON_SHIPMENT_REFUSED": 4,
 		"CANCEL_REASON_TIMEOUT":          5,
 		"CANCEL_REASON_STEP_UNDONE":      6,
+		"CANCEL_REASON_OPERATOR":         7,
 	}
 )
 
@@ -390,7 +394,9 @@ type Order struct {
 	// cancel_reason is set on cancelling and cancelled orders.
 	CancelReason CancelReason `protobuf:"varint,10,opt,name=cancel_reason,json=cancelReason,proto3,enum=orders.v1.CancelReason" json:"cancel_reason,omitempty"`
 	// detail says more about a cancellation or about what the operator must know.
-	Detail        string `protobuf:"bytes,11,opt,name=detail,proto3" json:"detail,omitempty"`
+	Detail string `protobuf:"bytes,11,opt,name=detail,proto3" json:"detail,omitempty"`
+	// wait is what an open order waits for; unset when it waits for nothing.
+	Wait          *Wait `protobuf:"bytes,12,opt,name=wait,proto3" json:"wait,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -502,6 +508,86 @@ func (x *Order) GetDetail() string {
 	return ""
 }
 
+func (x *Order) GetWait() *Wait {
+	if x != nil {
+		return x.Wait
+	}
+	return nil
+}
+
+// Wait is a command of the checkout that is not answered yet.
+type Wait struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// command in words, such as "undoing charging the payment".
+	Command string `protobuf:"bytes,1,opt,name=command,proto3" json:"command,omitempty"`
+	// since is when the wait began.
+	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	// deadline is when the order is looked at again.
+	Deadline *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// resends counts how often the command was sent again since.
+	Resends       int32 `protobuf:"varint,4,opt,name=resends,proto3" json:"resends,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Wait) Reset() {
+	*x = Wait{}
+	mi := &file_orders_v1_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Wait) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Wait) ProtoMessage() {}
+
+func (x *Wait) ProtoReflect() protoreflect.Message {
+	mi := &file_orders_v1_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Wait.ProtoReflect.Descriptor instead.
+func (*Wait) Descriptor() ([]byte, []int) {
+	return file_orders_v1_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Wait) GetCommand() string {
+	if x != nil {
+		return x.Command
+	}
+	return ""
+}
+
+func (x *Wait) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Wait) GetDeadline() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Deadline
+	}
+	return nil
+}
+
+func (x *Wait) GetResends() int32 {
+	if x != nil {
+		return x.Resends
+	}
+	return 0
+}
+
 // PlaceOrderRequest is what the customer wants.
 type PlaceOrderRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -518,7 +604,7 @@ type PlaceOrderRequest struct {
 
 func (x *PlaceOrderRequest) Reset() {
 	*x = PlaceOrderRequest{}
-	mi := &file_orders_v1_service_proto_msgTypes[4]
+	mi := &file_orders_v1_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -530,7 +616,7 @@ func (x *PlaceOrderRequest) String() string {
 func (*PlaceOrderRequest) ProtoMessage() {}
 
 func (x *PlaceOrderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orders_v1_service_proto_msgTypes[4]
+	mi := &file_orders_v1_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -543,7 +629,7 @@ func (x *PlaceOrderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceOrderRequest.ProtoReflect.Descriptor instead.
 func (*PlaceOrderRequest) Descriptor() ([]byte, []int) {
-	return file_orders_v1_service_proto_rawDescGZIP(), []int{4}
+	return file_orders_v1_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PlaceOrderRequest) GetLines() []*LineRequest {
@@ -578,7 +664,7 @@ type PlaceOrderResponse struct {
 
 func (x *PlaceOrderResponse) Reset() {
 	*x = PlaceOrderResponse{}
-	mi := &file_orders_v1_service_proto_msgTypes[5]
+	mi := &file_orders_v1_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -590,7 +676,7 @@ func (x *PlaceOrderResponse) String() string {
 func (*PlaceOrderResponse) ProtoMessage() {}
 
 func (x *PlaceOrderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_orders_v1_service_proto_msgTypes[5]
+	mi := &file_orders_v1_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -603,7 +689,7 @@ func (x *PlaceOrderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceOrderResponse.ProtoReflect.Descriptor instead.
 func (*PlaceOrderResponse) Descriptor() ([]byte, []int) {
-	return file_orders_v1_service_proto_rawDescGZIP(), []int{5}
+	return file_orders_v1_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PlaceOrderResponse) GetOrder() *Order {
@@ -624,7 +710,7 @@ type GetOrderRequest struct {
 
 func (x *GetOrderRequest) Reset() {
 	*x = GetOrderRequest{}
-	mi := &file_orders_v1_service_proto_msgTypes[6]
+	mi := &file_orders_v1_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -636,7 +722,7 @@ func (x *GetOrderRequest) String() string {
 func (*GetOrderRequest) ProtoMessage() {}
 
 func (x *GetOrderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orders_v1_service_proto_msgTypes[6]
+	mi := &file_orders_v1_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -649,7 +735,7 @@ func (x *GetOrderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOrderRequest.ProtoReflect.Descriptor instead.
 func (*GetOrderRequest) Descriptor() ([]byte, []int) {
-	return file_orders_v1_service_proto_rawDescGZIP(), []int{6}
+	return file_orders_v1_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetOrderRequest) GetOrderId() string {
@@ -670,7 +756,7 @@ type GetOrderResponse struct {
 
 func (x *GetOrderResponse) Reset() {
 	*x = GetOrderResponse{}
-	mi := &file_orders_v1_service_proto_msgTypes[7]
+	mi := &file_orders_v1_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -682,7 +768,7 @@ func (x *GetOrderResponse) String() string {
 func (*GetOrderResponse) ProtoMessage() {}
 
 func (x *GetOrderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_orders_v1_service_proto_msgTypes[7]
+	mi := &file_orders_v1_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -695,7 +781,7 @@ func (x *GetOrderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOrderResponse.ProtoReflect.Descriptor instead.
 func (*GetOrderResponse) Descriptor() ([]byte, []int) {
-	return file_orders_v1_service_proto_rawDescGZIP(), []int{7}
+	return file_orders_v1_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetOrderResponse) GetOrder() *Order {
@@ -711,14 +797,16 @@ type ListOrdersRequest struct {
 	// page_size is the number of orders, 50 when it is zero.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// page_token is the next_page_token of the page before.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// status, when it is set, leaves out all orders in another one.
+	Status        OrderStatus `protobuf:"varint,3,opt,name=status,proto3,enum=orders.v1.OrderStatus" json:"status,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListOrdersRequest) Reset() {
 	*x = ListOrdersRequest{}
-	mi := &file_orders_v1_service_proto_msgTypes[8]
+	mi := &file_orders_v1_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -730,7 +818,7 @@ func (x *ListOrdersRequest) String() string {
 func (*ListOrdersRequest) ProtoMessage() {}
 
 func (x *ListOrdersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orders_v1_service_proto_msgTypes[8]
+	mi := &file_orders_v1_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -743,7 +831,7 @@ func (x *ListOrdersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOrdersRequest.ProtoReflect.Descriptor instead.
 func (*ListOrdersRequest) Descriptor() ([]byte, []int) {
-	return file_orders_v1_service_proto_rawDescGZIP(), []int{8}
+	return file_orders_v1_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListOrdersRequest) GetPageSize() int32 {
@@ -760,6 +848,13 @@ func (x *ListOrdersRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListOrdersRequest) GetStatus() OrderStatus {
+	if x != nil {
+		return x.Status
+	}
+	return OrderStatus_ORDER_STATUS_UNSPECIFIED
+}
+
 // ListOrdersResponse is a page.
 type ListOrdersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -773,7 +868,7 @@ type ListOrdersResponse struct {
 
 func (x *ListOrdersResponse) Reset() {
 	*x = ListOrdersResponse{}
-	mi := &file_orders_v1_service_proto_msgTypes[9]
+	mi := &file_orders_v1_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -785,7 +880,7 @@ func (x *ListOrdersResponse) String() string {
 func (*ListOrdersResponse) ProtoMessage() {}
 
 func (x *ListOrdersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_orders_v1_service_proto_msgTypes[9]
+	mi := &file_orders_v1_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -798,7 +893,7 @@ func (x *ListOrdersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOrdersResponse.ProtoReflect.Descriptor instead.
 func (*ListOrdersResponse) Descriptor() ([]byte, []int) {
-	return file_orders_v1_service_proto_rawDescGZIP(), []int{9}
+	return file_orders_v1_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListOrdersResponse) GetOrders() []*Order {
@@ -820,15 +915,18 @@ type CancelOrderRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// order_id is a UUID.
 	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
-	// reason in the customer's words.
-	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// reason in the caller's words. An operator must give one.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// expected_version, when it is not zero, is the only version of the order that
+	// may be cancelled: failed_precondition VERSION_CHANGED at any other.
+	ExpectedVersion int64 `protobuf:"varint,3,opt,name=expected_version,json=expectedVersion,proto3" json:"expected_version,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *CancelOrderRequest) Reset() {
 	*x = CancelOrderRequest{}
-	mi := &file_orders_v1_service_proto_msgTypes[10]
+	mi := &file_orders_v1_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -840,7 +938,7 @@ func (x *CancelOrderRequest) String() string {
 func (*CancelOrderRequest) ProtoMessage() {}
 
 func (x *CancelOrderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orders_v1_service_proto_msgTypes[10]
+	mi := &file_orders_v1_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -853,7 +951,7 @@ func (x *CancelOrderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelOrderRequest.ProtoReflect.Descriptor instead.
 func (*CancelOrderRequest) Descriptor() ([]byte, []int) {
-	return file_orders_v1_service_proto_rawDescGZIP(), []int{10}
+	return file_orders_v1_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CancelOrderRequest) GetOrderId() string {
@@ -870,6 +968,13 @@ func (x *CancelOrderRequest) GetReason() string {
 	return ""
 }
 
+func (x *CancelOrderRequest) GetExpectedVersion() int64 {
+	if x != nil {
+		return x.ExpectedVersion
+	}
+	return 0
+}
+
 // CancelOrderResponse holds the order after the request was taken.
 type CancelOrderResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -881,7 +986,7 @@ type CancelOrderResponse struct {
 
 func (x *CancelOrderResponse) Reset() {
 	*x = CancelOrderResponse{}
-	mi := &file_orders_v1_service_proto_msgTypes[11]
+	mi := &file_orders_v1_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -893,7 +998,7 @@ func (x *CancelOrderResponse) String() string {
 func (*CancelOrderResponse) ProtoMessage() {}
 
 func (x *CancelOrderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_orders_v1_service_proto_msgTypes[11]
+	mi := &file_orders_v1_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -906,7 +1011,7 @@ func (x *CancelOrderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelOrderResponse.ProtoReflect.Descriptor instead.
 func (*CancelOrderResponse) Descriptor() ([]byte, []int) {
-	return file_orders_v1_service_proto_rawDescGZIP(), []int{11}
+	return file_orders_v1_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CancelOrderResponse) GetOrder() *Order {
@@ -927,7 +1032,7 @@ type GetOrderHistoryRequest struct {
 
 func (x *GetOrderHistoryRequest) Reset() {
 	*x = GetOrderHistoryRequest{}
-	mi := &file_orders_v1_service_proto_msgTypes[12]
+	mi := &file_orders_v1_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -939,7 +1044,7 @@ func (x *GetOrderHistoryRequest) String() string {
 func (*GetOrderHistoryRequest) ProtoMessage() {}
 
 func (x *GetOrderHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orders_v1_service_proto_msgTypes[12]
+	mi := &file_orders_v1_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -952,7 +1057,7 @@ func (x *GetOrderHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOrderHistoryRequest.ProtoReflect.Descriptor instead.
 func (*GetOrderHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_orders_v1_service_proto_rawDescGZIP(), []int{12}
+	return file_orders_v1_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetOrderHistoryRequest) GetOrderId() string {
@@ -973,7 +1078,7 @@ type GetOrderHistoryResponse struct {
 
 func (x *GetOrderHistoryResponse) Reset() {
 	*x = GetOrderHistoryResponse{}
-	mi := &file_orders_v1_service_proto_msgTypes[13]
+	mi := &file_orders_v1_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -985,7 +1090,7 @@ func (x *GetOrderHistoryResponse) String() string {
 func (*GetOrderHistoryResponse) ProtoMessage() {}
 
 func (x *GetOrderHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_orders_v1_service_proto_msgTypes[13]
+	mi := &file_orders_v1_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -998,7 +1103,7 @@ func (x *GetOrderHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOrderHistoryResponse.ProtoReflect.Descriptor instead.
 func (*GetOrderHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_orders_v1_service_proto_rawDescGZIP(), []int{13}
+	return file_orders_v1_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetOrderHistoryResponse) GetEvents() []*OrderEvent {
@@ -1020,14 +1125,18 @@ type OrderEvent struct {
 	// status of the order after the event.
 	Status OrderStatus `protobuf:"varint,4,opt,name=status,proto3,enum=orders.v1.OrderStatus" json:"status,omitempty"`
 	// detail is one readable line.
-	Detail        string `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
+	Detail string `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
+	// operator is who decided it, when it was a person. Operators see it.
+	Operator string `protobuf:"bytes,6,opt,name=operator,proto3" json:"operator,omitempty"`
+	// reason that the operator gave. Operators see it.
+	Reason        string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrderEvent) Reset() {
 	*x = OrderEvent{}
-	mi := &file_orders_v1_service_proto_msgTypes[14]
+	mi := &file_orders_v1_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1039,7 +1148,7 @@ func (x *OrderEvent) String() string {
 func (*OrderEvent) ProtoMessage() {}
 
 func (x *OrderEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_orders_v1_service_proto_msgTypes[14]
+	mi := &file_orders_v1_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1052,7 +1161,7 @@ func (x *OrderEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderEvent.ProtoReflect.Descriptor instead.
 func (*OrderEvent) Descriptor() ([]byte, []int) {
-	return file_orders_v1_service_proto_rawDescGZIP(), []int{14}
+	return file_orders_v1_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *OrderEvent) GetVersion() int64 {
@@ -1090,6 +1199,352 @@ func (x *OrderEvent) GetDetail() string {
 	return ""
 }
 
+func (x *OrderEvent) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+func (x *OrderEvent) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// WatchOrderRequest names an order and what is known of it.
+type WatchOrderRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// order_id is a UUID.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// after_version is the last version that the caller has seen; 0 begins with the first.
+	AfterVersion  int64 `protobuf:"varint,2,opt,name=after_version,json=afterVersion,proto3" json:"after_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchOrderRequest) Reset() {
+	*x = WatchOrderRequest{}
+	mi := &file_orders_v1_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchOrderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchOrderRequest) ProtoMessage() {}
+
+func (x *WatchOrderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orders_v1_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchOrderRequest.ProtoReflect.Descriptor instead.
+func (*WatchOrderRequest) Descriptor() ([]byte, []int) {
+	return file_orders_v1_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *WatchOrderRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *WatchOrderRequest) GetAfterVersion() int64 {
+	if x != nil {
+		return x.AfterVersion
+	}
+	return 0
+}
+
+// WatchOrderResponse is one event, or a sign of life.
+type WatchOrderResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// event is the next version, with the status after it; unset in a heartbeat.
+	Event         *OrderEvent `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchOrderResponse) Reset() {
+	*x = WatchOrderResponse{}
+	mi := &file_orders_v1_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchOrderResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchOrderResponse) ProtoMessage() {}
+
+func (x *WatchOrderResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_orders_v1_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchOrderResponse.ProtoReflect.Descriptor instead.
+func (*WatchOrderResponse) Descriptor() ([]byte, []int) {
+	return file_orders_v1_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *WatchOrderResponse) GetEvent() *OrderEvent {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+// ResumeOrderRequest names an order whose wait begins anew.
+type ResumeOrderRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// order_id is a UUID.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// reason in the operator's words, kept in the order's history.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// expected_version, when it is not zero, is the only version of the order that
+	// may be resumed: failed_precondition VERSION_CHANGED at any other.
+	ExpectedVersion int64 `protobuf:"varint,3,opt,name=expected_version,json=expectedVersion,proto3" json:"expected_version,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ResumeOrderRequest) Reset() {
+	*x = ResumeOrderRequest{}
+	mi := &file_orders_v1_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeOrderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeOrderRequest) ProtoMessage() {}
+
+func (x *ResumeOrderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orders_v1_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeOrderRequest.ProtoReflect.Descriptor instead.
+func (*ResumeOrderRequest) Descriptor() ([]byte, []int) {
+	return file_orders_v1_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ResumeOrderRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *ResumeOrderRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ResumeOrderRequest) GetExpectedVersion() int64 {
+	if x != nil {
+		return x.ExpectedVersion
+	}
+	return 0
+}
+
+// ResumeOrderResponse holds the order after the request was taken.
+type ResumeOrderResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// order with its new wait.
+	Order         *Order `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeOrderResponse) Reset() {
+	*x = ResumeOrderResponse{}
+	mi := &file_orders_v1_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeOrderResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeOrderResponse) ProtoMessage() {}
+
+func (x *ResumeOrderResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_orders_v1_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeOrderResponse.ProtoReflect.Descriptor instead.
+func (*ResumeOrderResponse) Descriptor() ([]byte, []int) {
+	return file_orders_v1_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ResumeOrderResponse) GetOrder() *Order {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+// SettleOrderRequest says how an order has ended.
+type SettleOrderRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// order_id is a UUID.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// status in which it has ended: CONFIRMED or CANCELLED.
+	Status OrderStatus `protobuf:"varint,2,opt,name=status,proto3,enum=orders.v1.OrderStatus" json:"status,omitempty"`
+	// reason in the operator's words, kept in the order's history.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// expected_version, when it is not zero, is the only version of the order that
+	// may be settled: failed_precondition VERSION_CHANGED at any other.
+	ExpectedVersion int64 `protobuf:"varint,4,opt,name=expected_version,json=expectedVersion,proto3" json:"expected_version,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *SettleOrderRequest) Reset() {
+	*x = SettleOrderRequest{}
+	mi := &file_orders_v1_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleOrderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleOrderRequest) ProtoMessage() {}
+
+func (x *SettleOrderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orders_v1_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleOrderRequest.ProtoReflect.Descriptor instead.
+func (*SettleOrderRequest) Descriptor() ([]byte, []int) {
+	return file_orders_v1_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *SettleOrderRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *SettleOrderRequest) GetStatus() OrderStatus {
+	if x != nil {
+		return x.Status
+	}
+	return OrderStatus_ORDER_STATUS_UNSPECIFIED
+}
+
+func (x *SettleOrderRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *SettleOrderRequest) GetExpectedVersion() int64 {
+	if x != nil {
+		return x.ExpectedVersion
+	}
+	return 0
+}
+
+// SettleOrderResponse holds the order as it has ended.
+type SettleOrderResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// order in the status of the request.
+	Order         *Order `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleOrderResponse) Reset() {
+	*x = SettleOrderResponse{}
+	mi := &file_orders_v1_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleOrderResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleOrderResponse) ProtoMessage() {}
+
+func (x *SettleOrderResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_orders_v1_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleOrderResponse.ProtoReflect.Descriptor instead.
+func (*SettleOrderResponse) Descriptor() ([]byte, []int) {
+	return file_orders_v1_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *SettleOrderResponse) GetOrder() *Order {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
 var File_orders_v1_service_proto protoreflect.FileDescriptor
 
 const file_orders_v1_service_proto_rawDesc = "" +
@@ -1110,7 +1565,7 @@ const file_orders_v1_service_proto_rawDesc = "" +
 	"\x05lines\x18\x03 \x03(\tB$\xbaH!\x92\x01\x1e\x10\x05\"\x1ar\x18\x18\xc8\x012\x13^[^\\x00-\\x1f\\x7f]*$R\x05lines\x120\n" +
 	"\x04city\x18\x04 \x01(\tB\x1c\xbaH\x19r\x17\x18d2\x13^[^\\x00-\\x1f\\x7f]*$R\x04city\x12=\n" +
 	"\vpostal_code\x18\x05 \x01(\tB\x1c\xbaH\x19r\x17\x18\x142\x13^[^\\x00-\\x1f\\x7f]*$R\n" +
-	"postalCode\"\xdd\x03\n" +
+	"postalCode\"\x82\x04\n" +
 	"\x05Order\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1f\n" +
 	"\vcustomer_id\x18\x02 \x01(\tR\n" +
@@ -1126,7 +1581,13 @@ const file_orders_v1_service_proto_rawDesc = "" +
 	"updateTime\x12<\n" +
 	"\rcancel_reason\x18\n" +
 	" \x01(\x0e2\x17.orders.v1.CancelReasonR\fcancelReason\x12\x16\n" +
-	"\x06detail\x18\v \x01(\tR\x06detail\"\xbb\x01\n" +
+	"\x06detail\x18\v \x01(\tR\x06detail\x12#\n" +
+	"\x04wait\x18\f \x01(\v2\x0f.orders.v1.WaitR\x04wait\"\xa4\x01\n" +
+	"\x04Wait\x12\x18\n" +
+	"\acommand\x18\x01 \x01(\tR\acommand\x120\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x126\n" +
+	"\bdeadline\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12\x18\n" +
+	"\aresends\x18\x04 \x01(\x05R\aresends\"\xbb\x01\n" +
 	"\x11PlaceOrderRequest\x129\n" +
 	"\x05lines\x18\x01 \x03(\v2\x16.orders.v1.LineRequestB\v\xbaH\b\x92\x01\x05\b\x01\x10\xd0\x0fR\x05lines\x123\n" +
 	"\aship_to\x18\x02 \x01(\v2\x12.orders.v1.AddressB\x06\xbaH\x03\xc8\x01\x01R\x06shipTo\x126\n" +
@@ -1136,24 +1597,26 @@ const file_orders_v1_service_proto_rawDesc = "" +
 	"\x0fGetOrderRequest\x12#\n" +
 	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\":\n" +
 	"\x10GetOrderResponse\x12&\n" +
-	"\x05order\x18\x01 \x01(\v2\x10.orders.v1.OrderR\x05order\"e\n" +
+	"\x05order\x18\x01 \x01(\v2\x10.orders.v1.OrderR\x05order\"\x9f\x01\n" +
 	"\x11ListOrdersRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tpageToken\"f\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tpageToken\x128\n" +
+	"\x06status\x18\x03 \x01(\x0e2\x16.orders.v1.OrderStatusB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06status\"f\n" +
 	"\x12ListOrdersResponse\x12(\n" +
 	"\x06orders\x18\x01 \x03(\v2\x10.orders.v1.OrderR\x06orders\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"p\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa4\x01\n" +
 	"\x12CancelOrderRequest\x12#\n" +
 	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x125\n" +
-	"\x06reason\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xf4\x032\x13^[^\\x00-\\x1f\\x7f]*$R\x06reason\"=\n" +
+	"\x06reason\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xf4\x032\x13^[^\\x00-\\x1f\\x7f]*$R\x06reason\x122\n" +
+	"\x10expected_version\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x0fexpectedVersion\"=\n" +
 	"\x13CancelOrderResponse\x12&\n" +
 	"\x05order\x18\x01 \x01(\v2\x10.orders.v1.OrderR\x05order\"=\n" +
 	"\x16GetOrderHistoryRequest\x12#\n" +
 	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\"H\n" +
 	"\x17GetOrderHistoryResponse\x12-\n" +
-	"\x06events\x18\x01 \x03(\v2\x15.orders.v1.OrderEventR\x06events\"\xbd\x01\n" +
+	"\x06events\x18\x01 \x03(\v2\x15.orders.v1.OrderEventR\x06events\"\xf1\x01\n" +
 	"\n" +
 	"OrderEvent\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x03R\aversion\x12\x12\n" +
@@ -1161,7 +1624,28 @@ const file_orders_v1_service_proto_rawDesc = "" +
 	"\n" +
 	"occur_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\x12.\n" +
 	"\x06status\x18\x04 \x01(\x0e2\x16.orders.v1.OrderStatusR\x06status\x12\x16\n" +
-	"\x06detail\x18\x05 \x01(\tR\x06detail*\xef\x01\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\x12\x1a\n" +
+	"\boperator\x18\x06 \x01(\tR\boperator\x12\x16\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\"f\n" +
+	"\x11WatchOrderRequest\x12#\n" +
+	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x12,\n" +
+	"\rafter_version\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\fafterVersion\"A\n" +
+	"\x12WatchOrderResponse\x12+\n" +
+	"\x05event\x18\x01 \x01(\v2\x15.orders.v1.OrderEventR\x05event\"\xa6\x01\n" +
+	"\x12ResumeOrderRequest\x12#\n" +
+	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x127\n" +
+	"\x06reason\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\xf4\x032\x13^[^\\x00-\\x1f\\x7f]*$R\x06reason\x122\n" +
+	"\x10expected_version\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x0fexpectedVersion\"=\n" +
+	"\x13ResumeOrderResponse\x12&\n" +
+	"\x05order\x18\x01 \x01(\v2\x10.orders.v1.OrderR\x05order\"\xe2\x01\n" +
+	"\x12SettleOrderRequest\x12#\n" +
+	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x12:\n" +
+	"\x06status\x18\x02 \x01(\x0e2\x16.orders.v1.OrderStatusB\n" +
+	"\xbaH\a\x82\x01\x04\x18\x04\x18\x06R\x06status\x127\n" +
+	"\x06reason\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\xf4\x032\x13^[^\\x00-\\x1f\\x7f]*$R\x06reason\x122\n" +
+	"\x10expected_version\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x0fexpectedVersion\"=\n" +
+	"\x13SettleOrderResponse\x12&\n" +
+	"\x05order\x18\x01 \x01(\v2\x10.orders.v1.OrderR\x05order*\xef\x01\n" +
 	"\vOrderStatus\x12\x1c\n" +
 	"\x18ORDER_STATUS_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ORDER_STATUS_PLACED\x10\x01\x12\x19\n" +
@@ -1170,7 +1654,7 @@ const file_orders_v1_service_proto_rawDesc = "" +
 	"\x16ORDER_STATUS_CONFIRMED\x10\x04\x12\x1b\n" +
 	"\x17ORDER_STATUS_CANCELLING\x10\x05\x12\x1a\n" +
 	"\x16ORDER_STATUS_CANCELLED\x10\x06\x12\x1f\n" +
-	"\x1bORDER_STATUS_NEEDS_OPERATOR\x10\a*\xeb\x01\n" +
+	"\x1bORDER_STATUS_NEEDS_OPERATOR\x10\a*\x87\x02\n" +
 	"\fCancelReason\x12\x1d\n" +
 	"\x19CANCEL_REASON_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16CANCEL_REASON_CUSTOMER\x10\x01\x12\x1e\n" +
@@ -1178,7 +1662,8 @@ const file_orders_v1_service_proto_rawDesc = "" +
 	"\x1eCANCEL_REASON_PAYMENT_DECLINED\x10\x03\x12\"\n" +
 	"\x1eCANCEL_REASON_SHIPMENT_REFUSED\x10\x04\x12\x19\n" +
 	"\x15CANCEL_REASON_TIMEOUT\x10\x05\x12\x1d\n" +
-	"\x19CANCEL_REASON_STEP_UNDONE\x10\x062\xa0\x03\n" +
+	"\x19CANCEL_REASON_STEP_UNDONE\x10\x06\x12\x1a\n" +
+	"\x16CANCEL_REASON_OPERATOR\x10\a2\x8e\x05\n" +
 	"\fOrderService\x12I\n" +
 	"\n" +
 	"PlaceOrder\x12\x1c.orders.v1.PlaceOrderRequest\x1a\x1d.orders.v1.PlaceOrderResponse\x12H\n" +
@@ -1186,7 +1671,11 @@ const file_orders_v1_service_proto_rawDesc = "" +
 	"\n" +
 	"ListOrders\x12\x1c.orders.v1.ListOrdersRequest\x1a\x1d.orders.v1.ListOrdersResponse\"\x03\x90\x02\x01\x12L\n" +
 	"\vCancelOrder\x12\x1d.orders.v1.CancelOrderRequest\x1a\x1e.orders.v1.CancelOrderResponse\x12]\n" +
-	"\x0fGetOrderHistory\x12!.orders.v1.GetOrderHistoryRequest\x1a\".orders.v1.GetOrderHistoryResponse\"\x03\x90\x02\x01B\x8e\x01\n" +
+	"\x0fGetOrderHistory\x12!.orders.v1.GetOrderHistoryRequest\x1a\".orders.v1.GetOrderHistoryResponse\"\x03\x90\x02\x01\x12P\n" +
+	"\n" +
+	"WatchOrder\x12\x1c.orders.v1.WatchOrderRequest\x1a\x1d.orders.v1.WatchOrderResponse\"\x03\x90\x02\x010\x01\x12L\n" +
+	"\vResumeOrder\x12\x1d.orders.v1.ResumeOrderRequest\x1a\x1e.orders.v1.ResumeOrderResponse\x12L\n" +
+	"\vSettleOrder\x12\x1d.orders.v1.SettleOrderRequest\x1a\x1e.orders.v1.SettleOrderResponseB\x8e\x01\n" +
 	"\rcom.orders.v1B\fServiceProtoP\x01Z*example.com/ballast/gen/orders/v1;ordersv1\xa2\x02\x03OXX\xaa\x02\tOrders.V1\xca\x02\tOrders\\V1\xe2\x02\x15Orders\\V1\\GPBMetadata\xea\x02\n" +
 	"Orders::V1b\x06proto3"
 
@@ -1203,7 +1692,7 @@ func file_orders_v1_service_proto_rawDescGZIP() []byte {
 }
 
 var file_orders_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_orders_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_orders_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_orders_v1_service_proto_goTypes = []any{
 	(OrderStatus)(0),                // 0: orders.v1.OrderStatus
 	(CancelReason)(0),               // 1: orders.v1.CancelReason
@@ -1211,54 +1700,75 @@ var file_orders_v1_service_proto_goTypes = []any{
 	(*LineRequest)(nil),             // 3: orders.v1.LineRequest
 	(*Address)(nil),                 // 4: orders.v1.Address
 	(*Order)(nil),                   // 5: orders.v1.Order
-	(*PlaceOrderRequest)(nil),       // 6: orders.v1.PlaceOrderRequest
-	(*PlaceOrderResponse)(nil),      // 7: orders.v1.PlaceOrderResponse
-	(*GetOrderRequest)(nil),         // 8: orders.v1.GetOrderRequest
-	(*GetOrderResponse)(nil),        // 9: orders.v1.GetOrderResponse
-	(*ListOrdersRequest)(nil),       // 10: orders.v1.ListOrdersRequest
-	(*ListOrdersResponse)(nil),      // 11: orders.v1.ListOrdersResponse
-	(*CancelOrderRequest)(nil),      // 12: orders.v1.CancelOrderRequest
-	(*CancelOrderResponse)(nil),     // 13: orders.v1.CancelOrderResponse
-	(*GetOrderHistoryRequest)(nil),  // 14: orders.v1.GetOrderHistoryRequest
-	(*GetOrderHistoryResponse)(nil), // 15: orders.v1.GetOrderHistoryResponse
-	(*OrderEvent)(nil),              // 16: orders.v1.OrderEvent
-	(*v1.Money)(nil),                // 17: money.v1.Money
-	(*timestamppb.Timestamp)(nil),   // 18: google.protobuf.Timestamp
+	(*Wait)(nil),                    // 6: orders.v1.Wait
+	(*PlaceOrderRequest)(nil),       // 7: orders.v1.PlaceOrderRequest
+	(*PlaceOrderResponse)(nil),      // 8: orders.v1.PlaceOrderResponse
+	(*GetOrderRequest)(nil),         // 9: orders.v1.GetOrderRequest
+	(*GetOrderResponse)(nil),        // 10: orders.v1.GetOrderResponse
+	(*ListOrdersRequest)(nil),       // 11: orders.v1.ListOrdersRequest
+	(*ListOrdersResponse)(nil),      // 12: orders.v1.ListOrdersResponse
+	(*CancelOrderRequest)(nil),      // 13: orders.v1.CancelOrderRequest
+	(*CancelOrderResponse)(nil),     // 14: orders.v1.CancelOrderResponse
+	(*GetOrderHistoryRequest)(nil),  // 15: orders.v1.GetOrderHistoryRequest
+	(*GetOrderHistoryResponse)(nil), // 16: orders.v1.GetOrderHistoryResponse
+	(*OrderEvent)(nil),              // 17: orders.v1.OrderEvent
+	(*WatchOrderRequest)(nil),       // 18: orders.v1.WatchOrderRequest
+	(*WatchOrderResponse)(nil),      // 19: orders.v1.WatchOrderResponse
+	(*ResumeOrderRequest)(nil),      // 20: orders.v1.ResumeOrderRequest
+	(*ResumeOrderResponse)(nil),     // 21: orders.v1.ResumeOrderResponse
+	(*SettleOrderRequest)(nil),      // 22: orders.v1.SettleOrderRequest
+	(*SettleOrderResponse)(nil),     // 23: orders.v1.SettleOrderResponse
+	(*v1.Money)(nil),                // 24: money.v1.Money
+	(*timestamppb.Timestamp)(nil),   // 25: google.protobuf.Timestamp
 }
 var file_orders_v1_service_proto_depIdxs = []int32{
-	17, // 0: orders.v1.OrderLine.unit_price:type_name -> money.v1.Money
+	24, // 0: orders.v1.OrderLine.unit_price:type_name -> money.v1.Money
 	0,  // 1: orders.v1.Order.status:type_name -> orders.v1.OrderStatus
 	2,  // 2: orders.v1.Order.lines:type_name -> orders.v1.OrderLine
-	17, // 3: orders.v1.Order.total:type_name -> money.v1.Money
+	24, // 3: orders.v1.Order.total:type_name -> money.v1.Money
 	4,  // 4: orders.v1.Order.ship_to:type_name -> orders.v1.Address
-	18, // 5: orders.v1.Order.create_time:type_name -> google.protobuf.Timestamp
-	18, // 6: orders.v1.Order.update_time:type_name -> google.protobuf.Timestamp
+	25, // 5: orders.v1.Order.create_time:type_name -> google.protobuf.Timestamp
+	25, // 6: orders.v1.Order.update_time:type_name -> google.protobuf.Timestamp
 	1,  // 7: orders.v1.Order.cancel_reason:type_name -> orders.v1.CancelReason
-	3,  // 8: orders.v1.PlaceOrderRequest.lines:type_name -> orders.v1.LineRequest
-	4,  // 9: orders.v1.PlaceOrderRequest.ship_to:type_name -> orders.v1.Address
-	17, // 10: orders.v1.PlaceOrderRequest.expected_total:type_name -> money.v1.Money
-	5,  // 11: orders.v1.PlaceOrderResponse.order:type_name -> orders.v1.Order
-	5,  // 12: orders.v1.GetOrderResponse.order:type_name -> orders.v1.Order
-	5,  // 13: orders.v1.ListOrdersResponse.orders:type_name -> orders.v1.Order
-	5,  // 14: orders.v1.CancelOrderResponse.order:type_name -> orders.v1.Order
-	16, // 15: orders.v1.GetOrderHistoryResponse.events:type_name -> orders.v1.OrderEvent
-	18, // 16: orders.v1.OrderEvent.occur_time:type_name -> google.protobuf.Timestamp
-	0,  // 17: orders.v1.OrderEvent.status:type_name -> orders.v1.OrderStatus
-	6,  // 18: orders.v1.OrderService.PlaceOrder:input_type -> orders.v1.PlaceOrderRequest
-	8,  // 19: orders.v1.OrderService.GetOrder:input_type -> orders.v1.GetOrderRequest
-	10, // 20: orders.v1.OrderService.ListOrders:input_type -> orders.v1.ListOrdersRequest
-	12, // 21: orders.v1.OrderService.CancelOrder:input_type -> orders.v1.CancelOrderRequest
-	14, // 22: orders.v1.OrderService.GetOrderHistory:input_type -> orders.v1.GetOrderHistoryRequest
-	7,  // 23: orders.v1.OrderService.PlaceOrder:output_type -> orders.v1.PlaceOrderResponse
-	9,  // 24: orders.v1.OrderService.GetOrder:output_type -> orders.v1.GetOrderResponse
-	11, // 25: orders.v1.OrderService.ListOrders:output_type -> orders.v1.ListOrdersResponse
-	13, // 26: orders.v1.OrderService.CancelOrder:output_type -> orders.v1.CancelOrderResponse
-	15, // 27: orders.v1.OrderService.GetOrderHistory:output_type -> orders.v1.GetOrderHistoryResponse
-	23, // [23:28] is the sub-list for method output_type
-	18, // [18:23] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	6,  // 8: orders.v1.Order.wait:type_name -> orders.v1.Wait
+	25, // 9: orders.v1.Wait.since:type_name -> google.protobuf.Timestamp
+	25, // 10: orders.v1.Wait.deadline:type_name -> google.protobuf.Timestamp
+	3,  // 11: orders.v1.PlaceOrderRequest.lines:type_name -> orders.v1.LineRequest
+	4,  // 12: orders.v1.PlaceOrderRequest.ship_to:type_name -> orders.v1.Address
+	24, // 13: orders.v1.PlaceOrderRequest.expected_total:type_name -> money.v1.Money
+	5,  // 14: orders.v1.PlaceOrderResponse.order:type_name -> orders.v1.Order
+	5,  // 15: orders.v1.GetOrderResponse.order:type_name -> orders.v1.Order
+	0,  // 16: orders.v1.ListOrdersRequest.status:type_name -> orders.v1.OrderStatus
+	5,  // 17: orders.v1.ListOrdersResponse.orders:type_name -> orders.v1.Order
+	5,  // 18: orders.v1.CancelOrderResponse.order:type_name -> orders.v1.Order
+	17, // 19: orders.v1.GetOrderHistoryResponse.events:type_name -> orders.v1.OrderEvent
+	25, // 20: orders.v1.OrderEvent.occur_time:type_name -> google.protobuf.Timestamp
+	0,  // 21: orders.v1.OrderEvent.status:type_name -> orders.v1.OrderStatus
+	17, // 22: orders.v1.WatchOrderResponse.event:type_name -> orders.v1.OrderEvent
+	5,  // 23: orders.v1.ResumeOrderResponse.order:type_name -> orders.v1.Order
+	0,  // 24: orders.v1.SettleOrderRequest.status:type_name -> orders.v1.OrderStatus
+	5,  // 25: orders.v1.SettleOrderResponse.order:type_name -> orders.v1.Order
+	7,  // 26: orders.v1.OrderService.PlaceOrder:input_type -> orders.v1.PlaceOrderRequest
+	9,  // 27: orders.v1.OrderService.GetOrder:input_type -> orders.v1.GetOrderRequest
+	11, // 28: orders.v1.OrderService.ListOrders:input_type -> orders.v1.ListOrdersRequest
+	13, // 29: orders.v1.OrderService.CancelOrder:input_type -> orders.v1.CancelOrderRequest
+	15, // 30: orders.v1.OrderService.GetOrderHistory:input_type -> orders.v1.GetOrderHistoryRequest
+	18, // 31: orders.v1.OrderService.WatchOrder:input_type -> orders.v1.WatchOrderRequest
+	20, // 32: orders.v1.OrderService.ResumeOrder:input_type -> orders.v1.ResumeOrderRequest
+	22, // 33: orders.v1.OrderService.SettleOrder:input_type -> orders.v1.SettleOrderRequest
+	8,  // 34: orders.v1.OrderService.PlaceOrder:output_type -> orders.v1.PlaceOrderResponse
+	10, // 35: orders.v1.OrderService.GetOrder:output_type -> orders.v1.GetOrderResponse
+	12, // 36: orders.v1.OrderService.ListOrders:output_type -> orders.v1.ListOrdersResponse
+	14, // 37: orders.v1.OrderService.CancelOrder:output_type -> orders.v1.CancelOrderResponse
+	16, // 38: orders.v1.OrderService.GetOrderHistory:output_type -> orders.v1.GetOrderHistoryResponse
+	19, // 39: orders.v1.OrderService.WatchOrder:output_type -> orders.v1.WatchOrderResponse
+	21, // 40: orders.v1.OrderService.ResumeOrder:output_type -> orders.v1.ResumeOrderResponse
+	23, // 41: orders.v1.OrderService.SettleOrder:output_type -> orders.v1.SettleOrderResponse
+	34, // [34:42] is the sub-list for method output_type
+	26, // [26:34] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_orders_v1_service_proto_init() }
@@ -1272,7 +1782,7 @@ func file_orders_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_orders_v1_service_proto_rawDesc), len(file_orders_v1_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   15,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -35,6 +35,12 @@ const (
 	// OrderServiceGetOrderHistoryProcedure is the procedure name of the OrderService's GetOrderHistory
 	// RPC.
 	OrderServiceGetOrderHistoryProcedure = "/orders.v1.OrderService/GetOrderHistory"
+	// OrderServiceWatchOrderProcedure is the procedure name of the OrderService's WatchOrder RPC.
+	OrderServiceWatchOrderProcedure = "/orders.v1.OrderService/WatchOrder"
+	// OrderServiceResumeOrderProcedure is the procedure name of the OrderService's ResumeOrder RPC.
+	OrderServiceResumeOrderProcedure = "/orders.v1.OrderService/ResumeOrder"
+	// OrderServiceSettleOrderProcedure is the procedure name of the OrderService's SettleOrder RPC.
+	OrderServiceSettleOrderProcedure = "/orders.v1.OrderService/SettleOrder"
 )
 
 var (
@@ -76,6 +82,28 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	orderServiceWatchOrderSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeServer,
+			Schema:           v1.File_orders_v1_service_proto.Services().ByName("OrderService").Methods().ByName("WatchOrder"),
+			Procedure:        OrderServiceWatchOrderProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	orderServiceResumeOrderSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_orders_v1_service_proto.Services().ByName("OrderService").Methods().ByName("ResumeOrder"),
+			Procedure:  OrderServiceResumeOrderProcedure,
+		}
+	})
+	orderServiceSettleOrderSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_orders_v1_service_proto.Services().ByName("OrderService").Methods().ByName("SettleOrder"),
+			Procedure:  OrderServiceSettleOrderProcedure,
+		}
+	})
 )
 
 // OrderServiceClient is a client for the orders.v1.OrderService service.
@@ -91,16 +119,57 @@ type OrderServiceClient interface {
 	ListOrders(context.Context, *v1.ListOrdersRequest) (*v1.ListOrdersResponse, error)
 	// CancelOrder asks for an order to be undone. It is idempotent. A confirmed
 	// order is past the point of no return: failed_precondition with the reason
-	// ORDER_CONFIRMED.
+	// ORDER_CONFIRMED. An operator gives a reason, and may also cancel an order
+	// that is in NEEDS_OPERATOR: whatever may still be done is undone.
 	CancelOrder(context.Context, *v1.CancelOrderRequest) (*v1.CancelOrderResponse, error)
 	// GetOrderHistory reads the order's events, oldest first: what happened, when.
 	GetOrderHistory(context.Context, *v1.GetOrderHistoryRequest) (*v1.GetOrderHistoryResponse, error)
+	// WatchOrder streams the order's events as they happen: each version once, in
+	// order, beginning after after_version. Who was cut off goes on with the last
+	// version that it has seen, on any replica. Between events there is a heartbeat
+	// at least every 15 seconds: a response without an event. The stream ends well
+	// after an event that leaves the order CONFIRMED or CANCELLED and is its last;
+	// with unavailable when the server stops or has too many streams; with aborted
+	// when the reader is too slow. In all three cases: come again.
+	WatchOrder(context.Context, *v1.WatchOrderRequest) (OrderServiceWatchOrderClientStream, error)
+	// ResumeOrder takes up a wait again: the command that is not answered is sent
+	// anew, with all of its time and re-sends. For operators. An order that waits
+	// for nothing, or has only just begun to wait, stays as it is. An order that
+	// was confirmed and then contradicted has nothing to wait for:
+	// failed_precondition with the reason NOTHING_TO_RESUME.
+	ResumeOrder(context.Context, *v1.ResumeOrderRequest) (*v1.ResumeOrderResponse, error)
+	// SettleOrder records how an order in NEEDS_OPERATOR has ended in the world.
+	// For operators. It moves neither stock nor money: where the books say
+	// otherwise, reconciliation goes on reporting it. An order that still moves by
+	// itself is refused with failed_precondition ORDER_STILL_OPEN, one that has
+	// ended otherwise with ORDER_HAS_ENDED.
+	SettleOrder(context.Context, *v1.SettleOrderRequest) (*v1.SettleOrderResponse, error)
 }
 
 // NewOrderServiceClient constructs a client for the orders.v1.OrderService service. Multiple
 // service clients may share a single connect.Client.
 func NewOrderServiceClient(client *connect.Client) OrderServiceClient {
 	return &orderServiceClient{client: client}
+}
+
+// OrderServiceWatchOrderClientStream is the client stream for the OrderService's WatchOrder RPC.
+type OrderServiceWatchOrderClientStream struct {
+	stream connect.ClientStream
+}
+
+// Receive returns the next response message from the server.
+func (s OrderServiceWatchOrderClientStream) Receive() (*v1.WatchOrderResponse, error) {
+	var res v1.WatchOrderResponse
+	if err := s.stream.Receive(&res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+// Close releases the stream's resources. It is idempotent and is typically deferred to clean up a
+// stream abandoned before io.EOF.
+func (s OrderServiceWatchOrderClientStream) Close() error {
+	return s.stream.Close()
 }
 
 // OrderServiceHandler is an implementation of the orders.v1.OrderService service.
@@ -116,10 +185,31 @@ type OrderServiceHandler interface {
 	ListOrders(context.Context, *v1.ListOrdersRequest) (*v1.ListOrdersResponse, error)
 	// CancelOrder asks for an order to be undone. It is idempotent. A confirmed
 	// order is past the point of no return: failed_precondition with the reason
-	// ORDER_CONFIRMED.
+	// ORDER_CONFIRMED. An operator gives a reason, and may also cancel an order
+	// that is in NEEDS_OPERATOR: whatever may still be done is undone.
 	CancelOrder(context.Context, *v1.CancelOrderRequest) (*v1.CancelOrderResponse, error)
 	// GetOrderHistory reads the order's events, oldest first: what happened, when.
 	GetOrderHistory(context.Context, *v1.GetOrderHistoryRequest) (*v1.GetOrderHistoryResponse, error)
+	// WatchOrder streams the order's events as they happen: each version once, in
+	// order, beginning after after_version. Who was cut off goes on with the last
+	// version that it has seen, on any replica. Between events there is a heartbeat
+	// at least every 15 seconds: a response without an event. The stream ends well
+	// after an event that leaves the order CONFIRMED or CANCELLED and is its last;
+	// with unavailable when the server stops or has too many streams; with aborted
+	// when the reader is too slow. In all three cases: come again.
+	WatchOrder(context.Context, *v1.WatchOrderRequest, OrderServiceWatchOrderServerStream) error
+	// ResumeOrder takes up a wait again: the command that is not answered is sent
+	// anew, with all of its time and re-sends. For operators. An order that waits
+	// for nothing, or has only just begun to wait, stays as it is. An order that
+	// was confirmed and then contradicted has nothing to wait for:
+	// failed_precondition with the reason NOTHING_TO_RESUME.
+	ResumeOrder(context.Context, *v1.ResumeOrderRequest) (*v1.ResumeOrderResponse, error)
+	// SettleOrder records how an order in NEEDS_OPERATOR has ended in the world.
+	// For operators. It moves neither stock nor money: where the books say
+	// otherwise, reconciliation goes on reporting it. An order that still moves by
+	// itself is refused with failed_precondition ORDER_STILL_OPEN, one that has
+	// ended otherwise with ORDER_HAS_ENDED.
+	SettleOrder(context.Context, *v1.SettleOrderRequest) (*v1.SettleOrderResponse, error)
 }
 
 // RegisterOrderServiceHandler registers svc as the orders.v1.OrderService implementation on server.
@@ -131,7 +221,25 @@ func RegisterOrderServiceHandler(server *connect.Server, svc OrderServiceHandler
 		connect.Method{Spec: orderServiceListOrdersSpec(), Handler: adapter.listOrders},
 		connect.Method{Spec: orderServiceCancelOrderSpec(), Handler: adapter.cancelOrder},
 		connect.Method{Spec: orderServiceGetOrderHistorySpec(), Handler: adapter.getOrderHistory},
+		connect.Method{Spec: orderServiceWatchOrderSpec(), Handler: adapter.watchOrder},
+		connect.Method{Spec: orderServiceResumeOrderSpec(), Handler: adapter.resumeOrder},
+		connect.Method{Spec: orderServiceSettleOrderSpec(), Handler: adapter.settleOrder},
 	)
+}
+
+// OrderServiceWatchOrderServerStream is the server stream for the OrderService's WatchOrder RPC.
+type OrderServiceWatchOrderServerStream struct {
+	stream connect.ServerStream
+}
+
+// SendHeaders flushes the response headers without a message. The first Send does this implicitly.
+func (s OrderServiceWatchOrderServerStream) SendHeaders() error {
+	return s.stream.SendHeaders()
+}
+
+// Send sends a response message to the client.
+func (s OrderServiceWatchOrderServerStream) Send(res *v1.WatchOrderResponse) error {
+	return s.stream.Send(res)
 }
 
 // UnimplementedOrderServiceHandler returns CodeUnimplemented from all methods.
@@ -155,6 +263,18 @@ func (UnimplementedOrderServiceHandler) CancelOrder(context.Context, *v1.CancelO
 
 func (UnimplementedOrderServiceHandler) GetOrderHistory(context.Context, *v1.GetOrderHistoryRequest) (*v1.GetOrderHistoryResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "orders.v1.OrderService.GetOrderHistory is not implemented")
+}
+
+func (UnimplementedOrderServiceHandler) WatchOrder(context.Context, *v1.WatchOrderRequest, OrderServiceWatchOrderServerStream) error {
+	return connect.NewError(connect.CodeUnimplemented, "orders.v1.OrderService.WatchOrder is not implemented")
+}
+
+func (UnimplementedOrderServiceHandler) ResumeOrder(context.Context, *v1.ResumeOrderRequest) (*v1.ResumeOrderResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "orders.v1.OrderService.ResumeOrder is not implemented")
+}
+
+func (UnimplementedOrderServiceHandler) SettleOrder(context.Context, *v1.SettleOrderRequest) (*v1.SettleOrderResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "orders.v1.OrderService.SettleOrder is not implemented")
 }
 
 type orderServiceClient struct {
@@ -196,6 +316,30 @@ func (c *orderServiceClient) CancelOrder(ctx context.Context, req *v1.CancelOrde
 func (c *orderServiceClient) GetOrderHistory(ctx context.Context, req *v1.GetOrderHistoryRequest) (*v1.GetOrderHistoryResponse, error) {
 	var res v1.GetOrderHistoryResponse
 	if err := c.client.CallUnary(ctx, orderServiceGetOrderHistorySpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *orderServiceClient) WatchOrder(ctx context.Context, req *v1.WatchOrderRequest) (OrderServiceWatchOrderClientStream, error) {
+	stream, err := c.client.CallServerStream(ctx, orderServiceWatchOrderSpec(), req)
+	if err != nil {
+		return OrderServiceWatchOrderClientStream{}, err
+	}
+	return OrderServiceWatchOrderClientStream{stream: stream}, nil
+}
+
+func (c *orderServiceClient) ResumeOrder(ctx context.Context, req *v1.ResumeOrderRequest) (*v1.ResumeOrderResponse, error) {
+	var res v1.ResumeOrderResponse
+	if err := c.client.CallUnary(ctx, orderServiceResumeOrderSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *orderServiceClient) SettleOrder(ctx context.Context, req *v1.SettleOrderRequest) (*v1.SettleOrderResponse, error) {
+	var res v1.SettleOrderResponse
+	if err := c.client.CallUnary(ctx, orderServiceSettleOrderSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -257,6 +401,38 @@ func (h orderServiceHandler) getOrderHistory(ctx context.Context, _ connect.Spec
 		return err
 	}
 	res, err := h.svc.GetOrderHistory(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h orderServiceHandler) watchOrder(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.WatchOrderRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	return h.svc.WatchOrder(ctx, &req, OrderServiceWatchOrderServerStream{stream: stream})
+}
+
+func (h orderServiceHandler) resumeOrder(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ResumeOrderRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ResumeOrder(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h orderServiceHandler) settleOrder(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.SettleOrderRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.SettleOrder(ctx, &req)
 	if err != nil {
 		return err
 	}

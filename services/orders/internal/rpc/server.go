@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	ordersv1 "example.com/ballast/gen/orders/v1"
+	"example.com/ballast/gen/orders/v1/ordersv1connect"
 	"example.com/ballast/pkg/edge"
 	"example.com/ballast/pkg/ids"
 	"example.com/ballast/pkg/message"
@@ -35,10 +36,14 @@ type Orders struct {
 }
 
 // Server implements orders.v1.OrderService.
-type Server struct{ orders Orders }
+type Server struct {
+	ordersv1connect.UnimplementedOrderServiceHandler
+
+	orders Orders
+}
 
 // New makes a server.
-func New(orders Orders) *Server { return &Server{orders} }
+func New(orders Orders) *Server { return &Server{orders: orders} }
 
 // PlaceOrder stores an order, once for each key of a customer.
 func (s *Server) PlaceOrder(ctx context.Context, req *ordersv1.PlaceOrderRequest) (*ordersv1.PlaceOrderResponse, error) {
