@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"time"
@@ -26,9 +26,9 @@ type target struct {
 // addFlags adds the flags that say where the stack is.
 func (t *target) addFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&t.portBase, "port-base", 0, "orders answers on this port of 127.0.0.1 (default: what the home directory says)")
-	flags.StringVar(&t.explicit.Orders, "orders-url", "", "base URL of orders (default: from the home directory)")
-	flags.StringVar(&t.explicit.Inventory, "inventory-url", "", "base URL of inventory")
-	flags.StringVar(&t.explicit.Payments, "payments-url", "", "base URL of payments")
+	flags.StringSliceVar(&t.explicit.Orders, "orders-url", nil, "base URL of orders, or of each of its replicas (default: from the home directory)")
+	flags.StringSliceVar(&t.explicit.Inventory, "inventory-url", nil, "base URL of inventory, or of each of its replicas")
+	flags.StringSliceVar(&t.explicit.Payments, "payments-url", nil, "base URL of payments, or of each of its replicas")
 	flags.StringVar(&t.explicit.Provider, "provider-url", "", "base URL of the payment provider")
 	flags.DurationVar(&t.wait, "wait", time.Minute, "how long to wait for services that are away and for the last orders")
 }
@@ -36,29 +36,27 @@ func (t *target) addFlags(flags *pflag.FlagSet) {
 // endpoints are the URLs to use.
 func (t *target) endpoints() (api.Endpoints, error) {
 	e := t.explicit
-	if e.Orders != "" && e.Inventory != "" && e.Payments != "" && e.Provider != "" {
+	if len(e.Orders) > 0 && len(e.Inventory) > 0 && len(e.Payments) > 0 && e.Provider != "" {
 		return e, nil
 	}
 	var known api.Endpoints
 	if t.portBase != 0 {
-		ports := stack.Layout{Base: t.portBase}
-		url := func(port int) string { return fmt.Sprintf("http://127.0.0.1:%d", port) }
-		known = api.Endpoints{Orders: url(ports.Service(0)), Inventory: url(ports.Service(1)), Payments: url(ports.Service(2)), Provider: url(ports.Provider())}
+		known = stack.Layout{Base: t.portBase}.API()
 	} else {
 		state, err := t.home().Running()
 		if err != nil {
 			return e, err
 		}
-		at := state.Endpoints
-		known = api.Endpoints{Orders: at.Orders, Inventory: at.Inventory, Payments: at.Payments, Provider: at.Provider}
+		known = state.Endpoints.API()
 	}
-	for _, pair := range []struct{ to, from *string }{
-		{&e.Orders, &known.Orders}, {&e.Inventory, &known.Inventory}, {&e.Payments, &known.Payments}, {&e.Provider, &known.Provider},
+	for _, pair := range []struct{ to, from *[]string }{
+		{&e.Orders, &known.Orders}, {&e.Inventory, &known.Inventory}, {&e.Payments, &known.Payments},
 	} {
-		if *pair.to == "" {
+		if len(*pair.to) == 0 {
 			*pair.to = *pair.from
 		}
 	}
+	e.Provider = cmp.Or(e.Provider, known.Provider)
 	return e, nil
 }
 

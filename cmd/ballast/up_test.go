@@ -76,13 +76,13 @@ func setup(t *testing.T, slot int) bench {
 	}}
 }
 
-// portBase returns the beginning of fifty free ports, below those that the
+// portBase returns the beginning of sixty free ports, below those that the
 // kernel gives to clients.
 func portBase(t *testing.T, slot int) int {
 	t.Helper()
-	for base := 20000 + os.Getpid()%100*50 + slot*6000; base < 32000; base += 50 {
+	for base := 20000 + os.Getpid()%100*60 + slot*6000; base < 32000; base += 60 {
 		var listeners []net.Listener
-		for port := base; port < base+50; port++ {
+		for port := base; port < base+60; port++ {
 			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 			if err != nil {
 				break
@@ -92,7 +92,7 @@ func portBase(t *testing.T, slot int) int {
 		for _, l := range listeners {
 			_ = l.Close()
 		}
-		if len(listeners) == 50 {
+		if len(listeners) == 60 {
 			return base
 		}
 	}

@@ -81,11 +81,7 @@ func start(t *testing.T, env ...string) *platform {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := state.Endpoints
-	p.Client = api.New(api.Config{
-		Endpoints: api.Endpoints{Orders: at.Orders, Inventory: at.Inventory, Payments: at.Payments, Provider: at.Provider},
-		Mint:      signer.Token, Wait: time.Minute,
-	})
+	p.Client = api.New(api.Config{Endpoints: state.Endpoints.API(), Mint: signer.Token, Wait: time.Minute})
 	return p
 }
 
@@ -116,7 +112,7 @@ next:
 		if base >= 30000 {
 			break
 		}
-		for port := base; port < base+50; port++ {
+		for port := base; port < base+60; port++ {
 			l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
 			if err != nil {
 				continue next
@@ -125,7 +121,7 @@ next:
 		}
 		return base
 	}
-	t.Fatal("no 50 free ports from 21000 to 30000")
+	t.Fatal("no 60 free ports from 21000 to 30000")
 	return 0
 }
 

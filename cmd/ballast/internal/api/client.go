@@ -19,9 +19,10 @@ import (
 	"example.com/ballast/pkg/edge"
 )
 
-// Endpoints are the base URLs of a stack.
+// Endpoints are the base URLs of a stack: of every replica of each service.
 type Endpoints struct {
-	Orders, Inventory, Payments, Provider string
+	Orders, Inventory, Payments []string
+	Provider                    string
 }
 
 // Mint signs a token for a subject, with the operator scope or without.
@@ -64,7 +65,10 @@ func New(cfg Config) *Client {
 	if cfg.JSON {
 		options = append(options, connecthttp.WithProtoJSON())
 	}
-	dial := func(url string) *connect.Client { return edge.NewClientHTTP(c.http, url, "", options...) }
+	dial := func(urls []string) *connect.Client {
+		hc, base := balanced(c.http, urls)
+		return edge.NewClientHTTP(hc, base, "", options...)
+	}
 	c.Orders = ordersv1connect.NewOrderServiceClient(dial(cfg.Endpoints.Orders))
 	c.Inventory = inventoryv1connect.NewInventoryServiceClient(dial(cfg.Endpoints.Inventory))
 	c.Payments = paymentsv1connect.NewPaymentServiceClient(dial(cfg.Endpoints.Payments))

@@ -80,7 +80,8 @@ func newRetrier(wait, attempt time.Duration, retries *Counter) retrier {
 }
 
 // Do makes a call that is safe to repeat, until it succeeds, fails for good or
-// the configured wait is over. Each attempt has its own deadline and headers.
+// the configured wait is over. Each attempt has its own deadline and headers, and
+// goes to another replica than the one before, if there is another.
 func Do[Req, Res any](ctx context.Context, c *Client, call func(context.Context, Req) (Res, error), req Req) (Res, error) {
 	return do(ctx, c, nil, call, req)
 }
@@ -91,16 +92,21 @@ func do[Req, Res any](ctx context.Context, c *Client, headers map[string]string,
 	if err != nil {
 		return res, err
 	}
+	var route route
 	err = failsafe.With[any](c.retrier.policy).WithContext(ctx).Run(func() error {
 		attempt, cancel := context.WithTimeout(ctx, c.retrier.attempt)
 		defer cancel()
-		attempt, info := connect.NewClientContext(edge.WithToken(attempt, token))
+		attempt, info := connect.NewClientContext(edge.WithToken(route.in(attempt), token))
 		for name, value := range headers {
 			info.RequestHeader().Set(name, value)
 		}
 		var err error
 		if res, err = call(attempt, req); err != nil {
-			return &attemptError{error: err, after: retryAfter(err, info)}
+			after := retryAfter(err, info)
+			if absent(err) && route.leave(after) {
+				after = 0 // that was one replica's; another is there
+			}
+			return &attemptError{error: err, after: after}
 		}
 		return nil
 	})
@@ -123,6 +129,17 @@ func Transient(err error) bool {
 	default:
 		return false
 	}
+}
+
+// absent tells whether an error is that of a replica which is away, starting or
+// about to stop. One that names its reason, such as being overloaded, is there
+// and has decided: the others are in no better state, and what it asks for holds.
+func absent(err error) bool {
+	var failed *connect.Error
+	if !errors.As(err, &failed) {
+		return false
+	}
+	return !failed.IsRemote() || failed.Code() == connect.CodeUnavailable && ErrorInfo(err) == nil
 }
 
 // codeName is the name under which a failed attempt is counted.

@@ -79,12 +79,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.Close(ctx))
 	}
-	s.Client = api.New(api.Config{
-		Endpoints: api.Endpoints{
-			Orders: at.Endpoints.Orders, Inventory: at.Endpoints.Inventory, Payments: at.Endpoints.Payments, Provider: at.Endpoints.Provider,
-		},
-		Mint: signer.Token, Wait: time.Minute,
-	})
+	s.Client = api.New(api.Config{Endpoints: at.Endpoints.API(), Mint: signer.Token, Wait: time.Minute})
 	return s, nil
 }
 

@@ -81,8 +81,10 @@ func (s *Shop) Start(t testing.TB) *api.Client {
 	listener := httptest.NewServer(mux)
 	t.Cleanup(listener.Close)
 	return api.New(api.Config{
-		Endpoints: api.Endpoints{Orders: listener.URL, Inventory: listener.URL, Payments: listener.URL, Provider: listener.URL},
-		Wait:      5 * time.Second,
+		Endpoints: api.Endpoints{
+			Orders: []string{listener.URL}, Inventory: []string{listener.URL}, Payments: []string{listener.URL}, Provider: listener.URL,
+		},
+		Wait: 5 * time.Second,
 		Mint: func(subject string, operator bool) (string, error) {
 			if operator {
 				return operatorToken, nil

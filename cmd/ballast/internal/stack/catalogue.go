@@ -44,9 +44,7 @@ func (u *upper) loadCatalogue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client := api.New(api.Config{
-		Endpoints: api.Endpoints{Orders: u.endpoints.Orders, Inventory: u.endpoints.Inventory}, Mint: signer.Token, Wait: demoWait,
-	})
+	client := api.New(api.Config{Endpoints: u.endpoints.API(), Mint: signer.Token, Wait: demoWait})
 	cat := &catalogue.Catalogue{Currency: "GBP", Receipt: demoReceipt, Wait: demoWait}
 	for _, p := range demo {
 		cat.Items = append(cat.Items, catalogue.Item{SKU: p.sku, Description: p.description, Price: p.pence, Units: demoUnits})

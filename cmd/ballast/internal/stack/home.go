@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"example.com/ballast/cmd/ballast/internal/api"
 )
 
 // Home is the directory with everything a stack keeps: data, logs, keys,
@@ -94,12 +96,15 @@ type State struct {
 
 // Endpoints are the addresses of a stack.
 type Endpoints struct {
-	// Base URLs of the public listeners.
+	// Base URLs of the public listeners, of a service's first replica.
 	Orders    string `json:"orders,omitempty"`
 	Inventory string `json:"inventory,omitempty"`
 	Payments  string `json:"payments,omitempty"`
 	Provider  string `json:"provider,omitempty"`
-	// Admin has the base URL of the admin listener by service.
+	// Replicas has the base URLs of all public listeners by service.
+	Replicas map[string][]string `json:"replicas,omitempty"`
+	// Admin has the base URL of the admin listener by child, and that of its first
+	// replica by service.
 	Admin map[string]string `json:"admin,omitempty"`
 	// Kafka has the brokers as host:port.
 	Kafka []string `json:"kafka,omitempty"`
@@ -107,6 +112,13 @@ type Endpoints struct {
 	Postgres string `json:"postgres,omitempty"`
 	// Redis has the URL by service.
 	Redis map[string]string `json:"redis,omitempty"`
+}
+
+// API is what a client of the public listeners wants to know.
+func (e Endpoints) API() api.Endpoints {
+	return api.Endpoints{
+		Orders: e.Replicas["orders"], Inventory: e.Replicas["inventory"], Payments: e.Replicas["payments"], Provider: e.Provider,
+	}
 }
 
 // ChildState is one process of a stack.

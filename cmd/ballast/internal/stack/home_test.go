@@ -85,14 +85,24 @@ func TestLayoutGivesEveryPortOnce(t *testing.T) {
 	l := Layout{8080}
 	ports := []int{l.Provider(), l.ProviderAdmin(), l.Postgres(), l.Kafka(), l.KafkaController()}
 	for i := range services {
-		ports = append(ports, l.Service(i), l.Admin(i), l.Redis(i))
+		ports = append(ports, l.Redis(i))
+		for r := range MaxReplicas {
+			ports = append(ports, l.Service(i, r), l.Admin(i, r))
+		}
 	}
 	slices.Sort(ports)
-	want := []int{8080, 8081, 8082, 8090, 8100, 8101, 8102, 8110, 8120, 8121, 8122, 8123, 8124, 8125}
+	want := []int{
+		8080, 8081, 8082, 8083, 8084, 8085, 8086, 8087, 8088, 8090,
+		8100, 8101, 8102, 8103, 8104, 8105, 8106, 8107, 8108, 8110,
+		8120, 8121, 8122, 8123, 8124, 8125,
+	}
 	if diff := cmp.Diff(want, ports); diff != "" {
 		t.Error(diff)
 	}
-	for base, ok := range map[int]bool{80: false, 1024: true, 65490: true, 65491: false} {
+	if last := slices.Max(ports); last >= l.Base+portSpan {
+		t.Errorf("port %d is beyond the %d that a stack takes", last, portSpan)
+	}
+	for base, ok := range map[int]bool{80: false, 1024: true, 65476: true, 65477: false} {
 		if err := (Layout{base}).validate(); (err == nil) != ok {
 			t.Errorf("base %d: %v", base, err)
 		}

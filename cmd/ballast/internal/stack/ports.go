@@ -6,6 +6,8 @@ import (
 	"net"
 	"strconv"
 	"time"
+
+	"example.com/ballast/cmd/ballast/internal/api"
 )
 
 // Port is a port on 127.0.0.1 and what it is for.
@@ -21,15 +23,31 @@ const DefaultPortBase = 8080
 // also the names of their binaries.
 var services = [...]string{"orders", "inventory", "payments"}
 
+// MaxReplicas is how many processes of one service the layout has ports for.
+const MaxReplicas = 3
+
 // Layout gives every listener of a stack its port, counted from one number, so
-// that two stacks can run side by side.
+// that two stacks can run side by side:
+//
+//	+0  +1  +2   orders, inventory, payments
+//	+3 ... +8    their second and third replicas, in the same order
+//	+10          the payment provider
+//	+20 ... +28  the admin listeners of +0 ... +8
+//	+30          the provider's admin listener
+//	+40          Postgres
+//	+41 +42      Kafka and its controller
+//	+43 ... +45  the Redis of orders, inventory, payments
 type Layout struct{ Base int }
 
-// Service is the public port of services[i].
-func (l Layout) Service(i int) int { return l.Base + i }
+// portSpan is how many ports a stack takes from its base.
+const portSpan = 60
 
-// Admin is the admin port of services[i].
-func (l Layout) Admin(i int) int { return l.Base + 20 + i }
+// Service is the public port of the given replica of services[i], both counted
+// from zero.
+func (l Layout) Service(i, replica int) int { return l.Base + len(services)*replica + i }
+
+// Admin is the admin port of the given replica of services[i].
+func (l Layout) Admin(i, replica int) int { return l.Service(i, replica) + 20 }
 
 // Provider is the public port of the payment provider.
 func (l Layout) Provider() int { return l.Base + 10 }
@@ -49,10 +67,18 @@ func (l Layout) KafkaController() int { return l.Base + 42 }
 // Redis is the port of the Redis of services[i].
 func (l Layout) Redis(i int) int { return l.Base + 43 + i }
 
+// API is where the first replicas of such a stack answer.
+func (l Layout) API() api.Endpoints {
+	return api.Endpoints{
+		Orders: []string{localURL(l.Service(0, 0))}, Inventory: []string{localURL(l.Service(1, 0))},
+		Payments: []string{localURL(l.Service(2, 0))}, Provider: localURL(l.Provider()),
+	}
+}
+
 // validate refuses a base from which the last port would not exist.
 func (l Layout) validate() error {
-	if l.Base < 1024 || l.Redis(len(services)-1) > 65535 {
-		return fmt.Errorf("--port-base %d: must be from 1024 to 65490", l.Base)
+	if highest := 65536 - portSpan; l.Base < 1024 || l.Base > highest {
+		return fmt.Errorf("--port-base %d: must be from 1024 to %d", l.Base, highest)
 	}
 	return nil
 }

@@ -27,7 +27,6 @@ var postgresSettings = map[string]string{
 	"effective_cache_size": "1GB",
 	"work_mem":             "4MB",
 	"maintenance_work_mem": "64MB",
-	"max_connections":      "100",
 	// Checkpoints further apart than the default write fewer full pages.
 	"max_wal_size":            "2GB",
 	"log_line_prefix":         "%m [%p] %u@%d ",
@@ -87,6 +86,8 @@ func (u *upper) postgres(ctx context.Context) (*Child, error) {
 	u.endpoints.Postgres = local(port)
 	u.console.Printf("looking for Postgres")
 	settings := maps.Clone(postgresSettings)
+	// Every process has its own pools.
+	settings["max_connections"] = strconv.Itoa(100 * u.Replicas)
 	if u.Statements {
 		settings["shared_preload_libraries"] = "pg_stat_statements"
 	}

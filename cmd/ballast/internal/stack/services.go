@@ -3,11 +3,13 @@ package stack
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -25,9 +27,9 @@ func (u *upper) services() ([]Child, error) {
 	if err != nil {
 		return nil, err
 	}
-	u.endpoints.Admin = map[string]string{}
+	u.endpoints.Admin, u.endpoints.Replicas = map[string]string{}, map[string][]string{}
 	u.endpoints.Provider = localURL(u.layout.Provider())
-	children := []Child{u.service("provider", u.layout.Provider(), u.layout.ProviderAdmin(), map[string]string{
+	children := []Child{u.service("provider", "provider", u.layout.Provider(), u.layout.ProviderAdmin(), map[string]string{
 		"PROVIDER_API_KEY": apiKey,
 		"BOOK_FILE":        u.Home.Path("provider", "book.jsonl"),
 		// The provider is somebody else's machine: its flushes must not compete
@@ -46,23 +48,54 @@ func (u *upper) services() ([]Child, error) {
 			env["PROVIDER_URL"] = u.endpoints.Provider
 			env["PROVIDER_API_KEY"] = apiKey
 		}
-		children = append(children, u.service(name, u.layout.Service(i), u.layout.Admin(i), env))
+		children = append(children, u.replicas(i, env)...)
 	}
-	u.endpoints.Orders = localURL(u.layout.Service(0))
-	u.endpoints.Inventory = localURL(u.layout.Service(1))
-	u.endpoints.Payments = localURL(u.layout.Service(2))
+	u.endpoints.Orders = localURL(u.layout.Service(0, 0))
+	u.endpoints.Inventory = localURL(u.layout.Service(1, 0))
+	u.endpoints.Payments = localURL(u.layout.Service(2, 0))
 	return children, nil
 }
 
-func (u *upper) service(name string, port, adminPort int, env map[string]string) Child {
+// drainDelay is how long a replica that is told to stop goes on taking calls. Its
+// answers close their connections meanwhile, from which clients learn to go to
+// the other. By judgement: several calls of every client, and not long enough to
+// be noticed in a restart. A single replica has nobody to leave its calls to.
+const drainDelay = 500 * time.Millisecond
+
+// replicas describes every replica of services[i]. A single one has the plain
+// name of its service.
+func (u *upper) replicas(i int, env map[string]string) []Child {
+	name := services[i]
+	var children []Child
+	for r := range u.Replicas {
+		own, child := maps.Clone(env), name
+		if u.Replicas > 1 {
+			child = fmt.Sprintf("%s-%d", name, r+1)
+			if os.Getenv("DRAIN_DELAY") == "" {
+				own["DRAIN_DELAY"] = drainDelay.String()
+			}
+		}
+		port, admin := u.layout.Service(i, r), u.layout.Admin(i, r)
+		children = append(children, u.service(child, name, port, admin, own))
+		u.endpoints.Replicas[name] = append(u.endpoints.Replicas[name], localURL(port))
+	}
+	u.endpoints.Admin[name] = localURL(u.layout.Admin(i, 0))
+	return children
+}
+
+// service describes a child that runs the given binary.
+func (u *upper) service(name, binary string, port, adminPort int, env map[string]string) Child {
 	env["LISTEN_ADDR"], env["ADMIN_ADDR"] = local(port), local(adminPort)
 	u.endpoints.Admin[name] = localURL(adminPort)
 	probe := localURL(adminPort) + "/readyz"
 	return Child{
 		Name: name,
 		Command: func(context.Context) (*exec.Cmd, error) {
-			cmd := exec.Command(filepath.Join(u.Binaries, name))
+			cmd := exec.Command(filepath.Join(u.Binaries, binary))
 			cmd.Env = environment(os.Environ(), env)
+			if u.partitions > 0 {
+				cmd.Env = append(cmd.Env, "KAFKA_PARTITIONS="+strconv.Itoa(u.partitions))
+			}
 			return cmd, nil
 		},
 		Ready:   func(ctx context.Context) error { return answersOK(ctx, probe) },

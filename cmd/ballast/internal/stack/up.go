@@ -21,6 +21,8 @@ type Options struct {
 	Binaries string
 	// Self is the ballast binary, which some children are too.
 	Self string
+	// Replicas is the number of processes of each service, 1 when zero.
+	Replicas int
 	// ServersOnly leaves out the services: for those who run them in a debugger.
 	ServersOnly bool
 	// Catalogue loads the demo catalogue.
@@ -75,6 +77,7 @@ func ExternalFromEnv(getenv func(string) string) (External, error) {
 // and takes it down again in order. Once kill ends, it does not wait any more
 // for children that take their time.
 func Up(ctx, kill context.Context, o Options, out io.Writer) error {
+	o.Replicas = max(o.Replicas, 1)
 	u := &upper{Options: o, layout: Layout{o.PortBase}, console: NewConsole(out)}
 	if err := u.check(); err != nil {
 		return err
@@ -107,6 +110,8 @@ type upper struct {
 	console   *Console
 	sup       *Supervisor
 	endpoints Endpoints
+	// partitions is what services make topics with; 0 leaves it to the user's setting.
+	partitions int
 }
 
 // check finds what is wrong before anything is started.
@@ -116,6 +121,9 @@ func (u *upper) check() error {
 	}
 	if u.Broker != "kfake" && u.Broker != "apache" {
 		return fmt.Errorf("--broker %q: must be kfake or apache", u.Broker)
+	}
+	if u.Replicas > MaxReplicas {
+		return fmt.Errorf("--replicas %d: must be from 1 to %d", u.Replicas, MaxReplicas)
 	}
 	if u.ServersOnly {
 		return nil
@@ -156,6 +164,11 @@ func (u *upper) start(ctx context.Context) error {
 	if u.ServersOnly {
 		return nil
 	}
+	if os.Getenv("KAFKA_PARTITIONS") == "" {
+		if err := u.partition(ctx); err != nil {
+			return err
+		}
+	}
 	if err := u.sup.Start(ctx, later...); err != nil {
 		return err
 	}
@@ -170,7 +183,8 @@ func (u *upper) banner(out io.Writer) {
 	fmt.Fprintf(out, "\nBallast is up after %.1f s.\n\n", u.console.Elapsed().Seconds())
 	e := u.endpoints
 	for _, row := range [][2]string{
-		{"orders", e.Orders}, {"inventory", e.Inventory}, {"payments", e.Payments}, {"provider", e.Provider},
+		{"orders", strings.Join(e.Replicas["orders"], " ")}, {"inventory", strings.Join(e.Replicas["inventory"], " ")},
+		{"payments", strings.Join(e.Replicas["payments"], " ")}, {"provider", e.Provider},
 		{"admin", e.Admin["orders"]},
 		{"kafka", strings.Join(e.Kafka, ",")}, {"postgres", e.Postgres},
 		{"logs", near(u.Home.Path("logs"))},
