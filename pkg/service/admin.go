@@ -29,6 +29,7 @@ func (h *Host) mountAdmin(settings map[string]string) {
 	h.Admin.HandleFunc("GET /config", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, settings)
 	})
+	h.Admin.Handle("GET /flags", h.Flags)
 	h.Admin.HandleFunc("/debug/pprof/", pprof.Index)
 	h.Admin.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	h.Admin.HandleFunc("/debug/pprof/profile", pprof.Profile)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"example.com/ballast/pkg/config"
+	"example.com/ballast/pkg/flags"
 	"example.com/ballast/pkg/telemetry"
 )
 
@@ -24,6 +25,8 @@ type Host struct {
 	Telemetry *telemetry.Telemetry
 	// Admin takes further handlers of the admin listener during the setup.
 	Admin *http.ServeMux
+	// Flags of FLAGS_FILE; never nil.
+	Flags *flags.Set
 
 	cfg           Config
 	public, admin net.Listener
@@ -60,13 +63,19 @@ func newHost(ctx context.Context, cfg Config, tel *telemetry.Telemetry) (*Host, 
 	if err != nil {
 		return nil, errors.Join(err, admin.Close())
 	}
+	set, err := flags.Open(ctx, cfg.Settings.FlagsFile, tel.Logger)
+	if err != nil {
+		return nil, errors.Join(err, admin.Close(), public.Close())
+	}
 	h := &Host{
-		Logger: tel.Logger, Telemetry: tel, Admin: http.NewServeMux(),
+		Logger: tel.Logger, Telemetry: tel, Admin: http.NewServeMux(), Flags: set,
 		cfg: cfg, public: public, admin: admin,
 		draining: make(chan struct{}), failed: make(chan error, 1),
 	}
 	// The loops outlive ctx: they end after the last call has been answered.
 	h.loopCtx, h.endLoop = context.WithCancel(context.WithoutCancel(ctx))
+	h.OnClose("flags", set.Close)
+	h.Go("flags", set.Run)
 	h.mountAdmin(config.Redacted(cfg.Print))
 	h.adminServer = h.start("admin", admin, h.Admin)
 	h.publicServer = h.start("public", public, http.HandlerFunc(h.servePublic))

@@ -50,6 +50,9 @@ type Settings struct {
 	DrainDelay time.Duration `env:"DRAIN_DELAY" envDefault:"0s"`
 	// DrainTimeout bounds each of the steps after it: calls, loops, closing.
 	DrainTimeout time.Duration `env:"DRAIN_TIMEOUT" envDefault:"15s"`
+	// FlagsFile holds the feature flags as JSON and is read again when it changes;
+	// without it every flag has its default.
+	FlagsFile string `env:"FLAGS_FILE"`
 }
 
 // Config says what runs.

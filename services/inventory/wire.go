@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"time"
 
+	"connectrpc.com/connect/v2"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"example.com/ballast/gen/inventory/v1/inventoryv1connect"
 	pkgcache "example.com/ballast/pkg/cache"
 	"example.com/ballast/pkg/edge"
+	"example.com/ballast/pkg/faults"
 	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/pkg/lease"
 	"example.com/ballast/pkg/outbox"
@@ -64,7 +66,7 @@ func newConsumer(cfg Config, h *service.Host, store *postgres.Store) (*stream.Co
 		Client:      kafka.Options(cfg.KafkaBrokers, "inventory"),
 		Group:       events.Group,
 		Topics:      []string{events.CommandsTopic},
-		Handler:     events.NewHandler(store.Apply, time.Now).HandleBatch,
+		Handler:     faults.Handler(h.Flags, "inventory", events.NewHandler(store.Apply, time.Now).HandleBatch),
 		MaxBatch:    cfg.MaxBatch,
 		Transient:   pg.Transient,
 		RecordFault: pg.DataFault,
@@ -90,6 +92,7 @@ func serve(cfg Config, h *service.Host, store *postgres.Store) error {
 	}
 	server, err := edge.NewServer(edge.Config{
 		Logger: h.Logger, Verifier: verifier, Healthy: h.Healthy, Draining: h.Draining(),
+		Admit: []connect.ServerInterceptor{faults.RPC(h.Flags, "inventory")},
 	})
 	if err != nil {
 		return err

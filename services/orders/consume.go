@@ -1,6 +1,7 @@
 package main
 
 import (
+	"example.com/ballast/pkg/faults"
 	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/pkg/pg"
 	"example.com/ballast/pkg/service"
@@ -24,7 +25,7 @@ func consume(host *service.Host, cfg Config, store *postgres.Store) error {
 	}
 	answers := base
 	answers.Group, answers.Topics = group, []string{events.InventoryEvents, events.PaymentsEvents}
-	answers.Handler = events.Answers(store.Tell)
+	answers.Handler = faults.Handler(host.Flags, "orders", events.Answers(store.Tell))
 	products := base
 	products.Group, products.Topics = productsGroup, []string{events.InventoryProducts}
 	products.Handler = events.Products(store.UpsertProducts)

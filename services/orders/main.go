@@ -14,6 +14,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"connectrpc.com/connect/v2"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -21,6 +22,7 @@ import (
 	"example.com/ballast/pkg/batch"
 	"example.com/ballast/pkg/config"
 	"example.com/ballast/pkg/edge"
+	"example.com/ballast/pkg/faults"
 	"example.com/ballast/pkg/ids"
 	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/pkg/lease"
@@ -114,6 +116,7 @@ func serve(host *service.Host, cfg Config, orders rpc.Orders) error {
 	}
 	server, err := edge.NewServer(edge.Config{
 		Logger: host.Logger, Verifier: verifier, Healthy: host.Healthy, Draining: host.Draining(),
+		Admit: []connect.ServerInterceptor{faults.RPC(host.Flags, "orders")},
 	})
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"example.com/ballast/pkg/faults"
 	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/pkg/lease"
 	"example.com/ballast/pkg/pg"
@@ -40,7 +41,7 @@ func consume(host *service.Host, cfg Config, store *postgres.Store, exec *execut
 	}
 	consumer, err := stream.New(stream.Config{
 		Client: kafka.Options(cfg.KafkaBrokers, "payments"), Replication: cfg.KafkaReplication,
-		Group: events.Group, Topics: []string{events.Commands}, Handler: events.Handler(record),
+		Group: events.Group, Topics: []string{events.Commands}, Handler: faults.Handler(host.Flags, "payments", events.Handler(record)),
 		Transient: pg.Transient, RecordFault: pg.DataFault, Pause: exec.Full, Logger: host.Logger,
 	})
 	if err != nil {

@@ -3,8 +3,11 @@ package main
 import (
 	"fmt"
 
+	"connectrpc.com/connect/v2"
+
 	"example.com/ballast/gen/payments/v1/paymentsv1connect"
 	"example.com/ballast/pkg/edge"
+	"example.com/ballast/pkg/faults"
 	"example.com/ballast/pkg/service"
 	"example.com/ballast/services/payments/internal/rpc"
 )
@@ -17,6 +20,7 @@ func serve(host *service.Host, cfg Config, payments rpc.Payments) error {
 	}
 	server, err := edge.NewServer(edge.Config{
 		Logger: host.Logger, Verifier: verifier, Healthy: host.Healthy, Draining: host.Draining(),
+		Admit: []connect.ServerInterceptor{faults.RPC(host.Flags, "payments")},
 	})
 	if err != nil {
 		return err

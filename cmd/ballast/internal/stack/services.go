@@ -23,6 +23,9 @@ func (u *upper) services() ([]Child, error) {
 	if err := u.Home.makeKeys(); err != nil {
 		return nil, err
 	}
+	if err := u.Home.makeFlags(); err != nil {
+		return nil, err
+	}
 	apiKey, err := u.Home.Secret("provider_api_key")
 	if err != nil {
 		return nil, err
@@ -86,6 +89,7 @@ func (u *upper) replicas(i int, env map[string]string) []Child {
 // service describes a child that runs the given binary.
 func (u *upper) service(name, binary string, port, adminPort int, env map[string]string) Child {
 	env["LISTEN_ADDR"], env["ADMIN_ADDR"] = local(port), local(adminPort)
+	env["FLAGS_FILE"] = u.Home.FlagsFile()
 	u.endpoints.Admin[name] = localURL(adminPort)
 	probe := localURL(adminPort) + "/readyz"
 	return Child{
