@@ -43,7 +43,7 @@ scratch=$(mktemp -d)
 export scratch
 trap 'rm -rf "$scratch"' EXIT
 awk -F ' *[|] *' '/^[|] [0-9]/ {print $2, $5, $6}' mutants/README.md > "$scratch/all"
-diff <(cut -d ' ' -f 1 "$scratch/all") <(cd mutants && ls -- *.patch | sed 's/\.patch$//') || {
+diff <(cut -d ' ' -f 1 "$scratch/all" | sort) <(cd mutants && ls -- *.patch | sed 's/\.patch$//' | sort) || {
   echo "the table of mutants/README.md (<) and the patches (>) differ"
   exit 1
 }

@@ -23,6 +23,7 @@ type config struct {
 	MaxIntents int
 	Seed       uint64
 	Faults     faults.Settings
+	FlagsFile  string
 }
 
 // settings are name, default and help; the flag of LISTEN_ADDR is
@@ -36,6 +37,7 @@ var settings = [...][3]string{
 	{"KEY_TTL", "24h", "how long answers are stored under their idempotency key"},
 	{"MAX_INTENTS", "4000000", "creates are refused beyond it (about 170 bytes of memory each with their keys)"},
 	{"SEED", "", "seed of the faults; empty draws one and prints it"},
+	{"FLAGS_FILE", "", "feature flags as JSON; those named provider.* are laid over the faults, and followed"},
 	{"FAULTS", "{}", `faults at start as JSON, for example {"decline_rate":0.05}`},
 }
 
@@ -57,7 +59,7 @@ func loadConfig(args []string, getenv func(string) string, randomSeed uint64, ou
 	}
 	c := config{
 		Listen: *values["LISTEN_ADDR"], Admin: *values["ADMIN_ADDR"], BookFile: *values["BOOK_FILE"],
-		APIKey: *values["PROVIDER_API_KEY"], Seed: randomSeed,
+		APIKey: *values["PROVIDER_API_KEY"], Seed: randomSeed, FlagsFile: *values["FLAGS_FILE"],
 	}
 	var errs []error
 	set := func(name, want string, parse func(string) error) {

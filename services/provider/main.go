@@ -71,6 +71,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	logger.Info("book open", "file", cfg.BookFile, "fsync", cfg.BookFsync, "lines", recovered.Lines,
 		"intents", intents, "refunds", refunds, "took", time.Since(started).String())
 	f := faults.New(cfg.Seed, cfg.Faults)
+	go f.Follow(ctx, cfg.FlagsFile, logger)
 	err = serve(ctx, cfg, b, f, logger)
 	return errors.Join(err, b.Book().Close())
 }

@@ -8,6 +8,7 @@
 package faults
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -53,8 +55,10 @@ type Settings struct {
 }
 
 // Parse reads settings from JSON; an unknown name is an error.
-func Parse(r io.Reader) (Settings, error) {
-	s := Settings{HangMilli: 60_000}
+func Parse(r io.Reader) (Settings, error) { return parse(r, Settings{HangMilli: 60_000}) }
+
+// parse reads what the JSON has; the rest is as in s.
+func parse(r io.Reader, s Settings) (Settings, error) {
 	dec := json.NewDecoder(r)
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&s); err != nil {
@@ -92,6 +96,10 @@ type Faults struct {
 	seed     uint64
 	requests atomic.Uint64
 	state    atomic.Pointer[state]
+
+	mu    sync.Mutex // guards what follows
+	base  Settings   // what was set, without the flags
+	flags []byte     // JSON that is laid over it
 }
 
 type state struct {
@@ -101,19 +109,34 @@ type state struct {
 
 // New returns faults whose choices depend on the seed alone.
 func New(seed uint64, s Settings) *Faults {
-	f := &Faults{seed: seed}
+	f := &Faults{seed: seed, flags: []byte("{}")}
 	f.Set(s)
 	return f
 }
 
-// Set replaces the settings for the requests that come.
+// Set replaces the settings for the requests that come; flags stay on top.
 func (f *Faults) Set(s Settings) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	// The flags were checked when they came, and a field at a time can't be wrong
+	// together with another.
+	_ = f.apply(s, f.flags)
+}
+
+// apply puts settings with flags on top into force, or neither. It needs f.mu.
+func (f *Faults) apply(base Settings, flags []byte) error {
+	s, err := parse(bytes.NewReader(flags), base)
+	if err != nil {
+		return err
+	}
+	f.base, f.flags = base, flags
 	st := &state{Settings: s}
 	if s.RatePerSecond > 0 {
 		// A tenth of a second's worth may come at once.
 		st.limiter = rate.NewLimiter(rate.Limit(s.RatePerSecond), max(1, int(s.RatePerSecond/10)))
 	}
 	f.state.Store(st)
+	return nil
 }
 
 // Settings returns what is in force.
