@@ -19,7 +19,7 @@ type metrics struct {
 func newMetrics(r *Relay) (*metrics, error) {
 	meter := otel.Meter("example.com/ballast/pkg/outbox")
 	var m metrics
-	var errs [7]error
+	var errs [8]error
 	m.published, errs[0] = meter.Int64Counter("outbox.published", metric.WithUnit("{message}"),
 		metric.WithDescription("Messages acknowledged by the broker, repetitions included."))
 	m.dead, errs[1] = meter.Int64Counter("outbox.dead", metric.WithUnit("{message}"),
@@ -35,12 +35,16 @@ func newMetrics(r *Relay) (*metrics, error) {
 	age, err := meter.Float64ObservableGauge("outbox.age", metric.WithUnit("s"),
 		metric.WithDescription("How long the oldest row has waited."))
 	errs[5] = err
-	m.gauges, errs[6] = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	open, err := meter.Int64ObservableGauge("outbox.dead.open", metric.WithUnit("{row}"),
+		metric.WithDescription("Rows of outbox_dead that wait for an operator."))
+	errs[6] = err
+	m.gauges, errs[7] = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		s := r.Stats()
 		o.ObserveInt64(depth, s.Depth)
 		o.ObserveFloat64(age, s.Age.Seconds())
+		o.ObserveInt64(open, s.DeadOpen)
 		return nil
-	}, depth, age)
+	}, depth, age, open)
 	return &m, errors.Join(errs[:]...)
 }
 

@@ -47,7 +47,7 @@ type Relay struct {
 
 	maxBytes int // of a record batch, which a message must not exceed
 
-	published, dead, depth, age atomic.Int64
+	published, dead, deadOpen, depth, age atomic.Int64
 }
 
 // Stats is what a relay knows about its outbox.
@@ -58,6 +58,8 @@ type Stats struct {
 	// the oldest has waited. They are about a second old.
 	Depth int64
 	Age   time.Duration
+	// DeadOpen is the number of dead rows that nobody has decided about yet.
+	DeadOpen int64
 	// Published and Dead count messages since this process started.
 	Published, Dead int64
 }
@@ -124,6 +126,7 @@ func (r *Relay) Stats() Stats {
 		Epoch:     r.epoch.Load(),
 		Depth:     r.depth.Load(),
 		Age:       time.Duration(r.age.Load()),
+		DeadOpen:  r.deadOpen.Load(),
 		Published: r.published.Load(),
 		Dead:      r.dead.Load(),
 	}

@@ -34,9 +34,9 @@ func (r *Relay) scanOnce(ctx context.Context) error {
 			coalesce(array_agg(id order by id) filter (where id <= $1), '{}')
 		from outbox`
 	var (
-		depth int64
-		age   float64
-		below []int64
+		depth, open int64
+		age         float64
+		below       []int64
 	)
 	unacked := r.unacked.Load()
 	b := &pgx.Batch{}
@@ -44,6 +44,7 @@ func (r *Relay) scanOnce(ctx context.Context) error {
 	// it visit the dead rows one by one: 660 ms in place of a few.
 	b.Queue(`select set_config('enable_seqscan', 'on', true)`)
 	b.Queue(scan, r.hint.Load()).QueryRow(func(row pgx.Row) error { return row.Scan(&depth, &age, &below) })
+	b.Queue(`select count(*) from outbox_dead where decision is null`).QueryRow(func(row pgx.Row) error { return row.Scan(&open) })
 	if err := r.Pool.SendBatch(ctx, b).Close(); err != nil {
 		return err
 	}
@@ -52,6 +53,7 @@ func (r *Relay) scanOnce(ctx context.Context) error {
 		age = 0
 	}
 	r.age.Store(int64(max(0, age) * float64(time.Second)))
+	r.deadOpen.Store(open)
 	if len(below) > 0 && r.epoch.Load() > 0 {
 		select {
 		case r.late <- below:

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	testkit.Main(m)
 }
 
-var migrations = fstest.MapFS{"00001_outbox.sql": {Data: []byte("-- +goose Up\n" + lease.Schema + Schema)}}
+var migrations = fstest.MapFS{"00001_outbox.sql": {Data: []byte("-- +goose Up\n" + lease.Schema + Schema + DeadSchema)}}
 
 // bundle is what a test of the relay works with.
 type bundle struct {

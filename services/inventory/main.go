@@ -71,6 +71,7 @@ func setup(ctx context.Context, cfg Config, h *service.Host) error {
 	relay := outbox.NewRelay(outbox.Config{
 		Pool: pool, Client: client, Lease: newLease(h, pool, "outbox", holder), Logger: h.Logger,
 	})
+	relay.Mount(h.Admin)
 	store := postgres.New(postgres.Config{
 		Pool:    pool,
 		Decider: stock.NewDecider(cfg.UnservedCountries),

@@ -80,6 +80,7 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 	relay := outbox.NewRelay(outbox.Config{
 		Pool: pool, Client: broker, Lease: lease.New(pool, "outbox", holder, 5*time.Second), Logger: host.Logger,
 	})
+	relay.Mount(host.Admin)
 	store := postgres.New(postgres.Config{
 		Pool: pool, Codec: events.Codec{}, Policy: cfg.policy(), Now: time.Now,
 		Committed: func([]order.State) { relay.Signal() },

@@ -81,6 +81,7 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 	relay := outbox.NewRelay(outbox.Config{
 		Pool: pool, Client: broker, Lease: newLease(host, pool, "outbox", holder), Logger: host.Logger,
 	})
+	relay.Mount(host.Admin)
 	store := postgres.New(pool, events.Encode, relay.Signal)
 	guarded, provider, err := newGateway(cfg, host.Logger)
 	if err != nil {

@@ -49,6 +49,7 @@ func TestPlatformTables(t *testing.T) {
 	}
 	for file, schema := range map[string]string{
 		"00002_create_outbox.sql": outbox.Schema, "00003_create_lease.sql": lease.Schema,
+		"00005_decide_outbox_dead.sql": outbox.DeadSchema,
 	} {
 		text, err := fs.ReadFile(migrations, file)
 		if err != nil {

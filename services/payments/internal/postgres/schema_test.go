@@ -13,13 +13,18 @@ import (
 // TestSharedSchema: outbox and lease work on tables that this service creates.
 func TestSharedSchema(t *testing.T) {
 	t.Parallel()
-	migration, err := fs.ReadFile(postgres.Migrations(), "00003_create_outbox_and_lease.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, schema := range map[string]string{"outbox": outbox.Schema, "lease": lease.Schema} {
-		if !strings.Contains(string(migration), schema) {
-			t.Errorf("the migration does not contain the schema of pkg/%s verbatim", name)
+	for file, schemas := range map[string][]string{
+		"00003_create_outbox_and_lease.sql": {outbox.Schema, lease.Schema},
+		"00005_decide_outbox_dead.sql":      {outbox.DeadSchema},
+	} {
+		migration, err := fs.ReadFile(postgres.Migrations(), file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, schema := range schemas {
+			if !strings.Contains(string(migration), schema) {
+				t.Errorf("%s does not contain its package's schema verbatim: %s", file, schema)
+			}
 		}
 	}
 }
