@@ -30,7 +30,7 @@ const (
 // prepare waits until the source topics exist and makes the group's own topics,
 // with as many partitions. It returns the topics to consume.
 func (c *Consumer) prepare(ctx context.Context) ([]string, error) {
-	client, err := kgo.NewClient(c.cfg.Client...)
+	client, err := kgo.NewClient(c.cfg.Kafka.Options(c.cfg.Group)...)
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
@@ -66,7 +66,7 @@ func (c *Consumer) ensureOwn(ctx context.Context, client *kgo.Client) error {
 			return fmt.Errorf("topic %s: %w", topic, source.Err)
 		}
 		t := kafka.Topic{
-			Name: retry, Partitions: int32(len(source.Partitions)), Replication: c.cfg.Replication,
+			Name: retry, Partitions: int32(len(source.Partitions)), Replication: c.cfg.Kafka.Replication,
 			Config: map[string]string{"max.message.bytes": strconv.Itoa(maxSetAsideBytes)},
 		}
 		own = append(own, t)

@@ -59,8 +59,10 @@ func TestBrokerAwayAtCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := &lines{}
+	patient := settings(cluster.ListenAddrs(), time.Second)
+	patient.SessionTimeout = 6 * time.Second // Else it would try to join again first.
 	c, err := stream.New(stream.Config{
-		Client: opts, Group: "g", Topics: []string{"t"}, Logger: slog.New(slog.NewTextHandler(log, nil)),
+		Kafka: patient, Group: "g", Topics: []string{"t"}, Logger: slog.New(slog.NewTextHandler(log, nil)),
 		Handler: func(context.Context, []stream.Record) error { cluster.Close(); return nil },
 	})
 	if err != nil {

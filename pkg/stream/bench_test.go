@@ -67,13 +67,13 @@ type benchmark struct {
 
 func benchTopic(b *testing.B) benchmark {
 	b.Helper()
-	opts := kafka.Options(testkit.Kafka(b), "bench")
-	client, err := kgo.NewClient(opts...)
+	s := settings(testkit.Kafka(b), time.Second)
+	client, err := kgo.NewClient(s.Options("bench")...)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(client.Close)
-	cfg := stream.Config{Client: opts, Group: testkit.Unique(b, "group"), Topics: []string{testkit.Unique(b, "topic")}, Logger: slog.New(slog.DiscardHandler)}
+	cfg := stream.Config{Kafka: s, Group: testkit.Unique(b, "group"), Topics: []string{testkit.Unique(b, "topic")}, Logger: slog.New(slog.DiscardHandler)}
 	if err := kafka.EnsureTopics(b.Context(), client, []kafka.Topic{{Name: cfg.Topics[0]}}); err != nil {
 		b.Fatal(err)
 	}

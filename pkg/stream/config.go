@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel/metric"
 
+	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/pkg/message"
 )
 
@@ -29,10 +30,10 @@ type Record struct {
 	// at which the record was set aside.
 	Attempt int
 
-	raw       *kgo.Record // as polled: from the source or from the retry topic
-	lane      *lane
-	held      *held // nil for a record of the source topic
-	malformed error // why it can't be handed to the handler
+	raw   *kgo.Record // as polled: from the source or from the retry topic
+	lane  *lane
+	held  *held // nil for a record of the source topic
+	unfit error // why no handler may see it
 }
 
 // Handler does the work of a batch, in one transaction, and returns after its
@@ -47,10 +48,9 @@ type Handler func(ctx context.Context, batch []Record) error
 // Config says what a Consumer reads and how patient it is. Fields with a
 // default may be left zero.
 type Config struct {
-	// Client has the brokers and the like: kafka.Options. The consumer adds its
-	// own options. Session timeout (6 s) and heartbeat interval (1 s) may be set
-	// here.
-	Client []kgo.Opt
+	// Kafka has the brokers, and how patient the consumer is with them and with
+	// faulty records.
+	Kafka kafka.Settings
 	// Group is the consumer group. Its members must all read the same topics.
 	Group string
 	// Topics to read. Each gets a retry topic and a DLQ topic of the group's own.
@@ -78,20 +78,12 @@ type Config struct {
 	// for a fault, or before the consumer counts as paused for a transient
 	// error. Default 4.
 	InPlace int
-	// RetryDelay before the second attempt of a faulty record; it doubles with
-	// each attempt. Default 5 s.
-	RetryDelay time.Duration
-	// MaxAttempts of a faulty record until it is dead-lettered. Default 5.
-	MaxAttempts int
-	// MaxFaultsPerMinute caps the records that are set aside or dead-lettered: a
-	// bad deploy must stop the consumer, not drain the topic into the DLQ.
-	// Default 600.
-	MaxFaultsPerMinute int
 	// MaxHeld caps the records per partition that wait in memory for their next
 	// attempt; more stay in the retry topic. Default 1024.
 	MaxHeld int
-	// Replication factor of the retry and DLQ topics. Default 1.
-	Replication int16
+	// MaxBytes caps the value of a record, in bytes: a larger one goes to the DLQ
+	// and no handler sees it. Default 256 KiB.
+	MaxBytes int
 
 	// Pause, when it returns true, stops the taking of new records: the
 	// handler's own backpressure. It is asked before every poll.
@@ -103,7 +95,7 @@ type Config struct {
 }
 
 func (c *Config) validate() error {
-	var errs []error
+	errs := []error{c.Kafka.Validate()}
 	require := func(ok bool, format string, args ...any) {
 		if !ok {
 			errs = append(errs, fmt.Errorf(format, args...))
@@ -121,11 +113,8 @@ func (c *Config) setDefaults() {
 	setDefault(&c.HandlerTimeout, 15*time.Second)
 	setDefault(&c.DrainTimeout, 10*time.Second)
 	setDefault(&c.InPlace, 4)
-	setDefault(&c.RetryDelay, 5*time.Second)
-	setDefault(&c.MaxAttempts, 5)
-	setDefault(&c.MaxFaultsPerMinute, 600)
 	setDefault(&c.MaxHeld, 1024)
-	setDefault(&c.Replication, 1)
+	setDefault(&c.MaxBytes, 256<<10)
 	never := func(error) bool { return false }
 	if c.Transient == nil {
 		c.Transient = never

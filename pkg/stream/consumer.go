@@ -29,7 +29,7 @@ type Consumer struct {
 	cfg     Config
 	retryOf map[string]string // source topic -> retry topic
 	metrics *metrics
-	faults  *rate.Limiter
+	faults  allowance
 	client  *kgo.Client
 	log     *slog.Logger
 
@@ -39,6 +39,8 @@ type Consumer struct {
 	holding   bool      // records of retry topics are held
 	wake      time.Time // when the next of them is due
 	hindrance error     // why the last settle left a rest
+	pressure  rate.Sometimes
+	paused    string    // why nothing is taken, one of the Paused constants, or empty
 	polled    time.Time // when pending was polled
 
 	// The loop's while it blocks rebalances, else the rebalance callbacks'.
@@ -69,9 +71,11 @@ func New(cfg Config) (*Consumer, error) {
 		cfg:     cfg,
 		retryOf: make(map[string]string, len(cfg.Topics)),
 		metrics: m,
-		faults:  rate.NewLimiter(rate.Limit(cfg.MaxFaultsPerMinute)/60, cfg.MaxFaultsPerMinute),
+		faults:  allowance{limiter: rate.NewLimiter(rate.Limit(cfg.Kafka.MaxFaultsPerMinute)/60, cfg.Kafka.MaxFaultsPerMinute)},
 		lanes:   make(map[place]*lane),
-		log:     cfg.Logger.With("group", cfg.Group),
+		// A state that may change many times a second is worth a line now and then.
+		pressure: rate.Sometimes{Interval: 10 * time.Second},
+		log:      cfg.Logger.With("group", cfg.Group),
 	}
 	for _, topic := range cfg.Topics {
 		c.retryOf[topic] = kafka.RetryTopic(topic, cfg.Group)
@@ -111,15 +115,11 @@ func (c *Consumer) Run(ctx context.Context) error {
 }
 
 func (c *Consumer) options(ctx context.Context, topics []string) []kgo.Opt {
-	defaults := []kgo.Opt{
-		// A member that was killed is replaced after 6 s, the least that a broker
-		// allows by default, and not after 45 s; a heartbeat that is due every
-		// second lets the others hear of it soon.
-		kgo.SessionTimeout(6 * time.Second),
-		kgo.HeartbeatInterval(time.Second),
-	}
-	return append(append(defaults, c.cfg.Client...),
+	return append(c.cfg.Kafka.Options(c.cfg.Group),
 		kgo.ConsumerGroup(c.cfg.Group),
+		// Several heartbeats may get lost, and the others hear soon of a rebalance.
+		kgo.SessionTimeout(c.cfg.Kafka.SessionTimeout),
+		kgo.HeartbeatInterval(c.cfg.Kafka.SessionTimeout/6),
 		kgo.ConsumeTopics(topics...),
 		kgo.Balancers(newBalancer(c.retryOf)),
 		kgo.DisableAutoCommit(),
@@ -155,9 +155,11 @@ func (c *Consumer) turn(ctx, work context.Context) {
 		sleep(ctx, backoff(c.tries))
 		c.block()
 	case c.cfg.Pause():
+		c.pause(ctx, PausedBackpressure)
 		sleep(ctx, pauseStep)
 		return
 	default:
+		c.resume(ctx)
 		c.poll(ctx)
 	}
 	if ctx.Err() != nil {
@@ -171,7 +173,7 @@ func (c *Consumer) turn(ctx, work context.Context) {
 	}
 	clear(c.pending) // Keeps the array for the next batch, not the records.
 	c.pending = c.pending[:0]
-	c.unhindered(ctx)
+	c.tries = 0
 	c.commit(work)
 	c.holding = false
 	for l := range c.all() {
@@ -240,8 +242,7 @@ func (c *Consumer) take(ctx context.Context, l *lane, records []*kgo.Record, now
 			continue
 		}
 		c.metrics.age(ctx, c.metrics.brokerWait, raw.Timestamp, now, l.attrs)
-		r := Record{Partition: raw.Partition, Offset: raw.Offset, Timestamp: raw.Timestamp, Attempt: 1, raw: raw, lane: l}
-		r.Message, r.malformed = message.FromRecord(raw)
+		r := c.open(l, raw, raw, 1)
 		if !r.Time.IsZero() {
 			c.metrics.age(ctx, c.metrics.eventAge, r.Time, now, l.attrs)
 		}
@@ -260,34 +261,23 @@ func (c *Consumer) hold(l *lane, records []*kgo.Record) {
 		o, _ := ReadOrigin(raw)
 		original := Original(raw)
 		original.Topic = l.topic // also of a record that an operator wrote without an origin
-		r := Record{
-			Partition: original.Partition, Offset: original.Offset, Timestamp: original.Timestamp,
-			Attempt: o.Attempts + 1, raw: raw, lane: l,
-		}
-		r.Message, r.malformed = message.FromRecord(original)
-		l.hold(r, o.NotBefore)
+		l.hold(c.open(l, raw, original, o.Attempts+1), o.NotBefore)
 	}
 	l.retryNext = records[len(records)-1].Offset + 1
 }
 
-// hindered says why the batch waits: once when it starts to, once when it lasts.
-func (c *Consumer) hindered(ctx context.Context) {
-	c.tries++
-	switch c.tries {
-	case 1:
-		c.log.Warn("batch failed: trying again", "records", len(c.pending), "err", c.hindrance)
-	case c.cfg.InPlace:
-		c.metrics.setPaused(ctx, true)
-		c.log.Error("consumer paused: nothing is taken until the batch succeeds", "records", len(c.pending), "err", c.hindrance)
+// open decodes a record that was polled as raw and was original in its source
+// topic. What is wrong with it is found here, and acted on when its turn comes.
+func (c *Consumer) open(l *lane, raw, original *kgo.Record, attempt int) Record {
+	r := Record{
+		Partition: original.Partition, Offset: original.Offset, Timestamp: original.Timestamp,
+		Attempt: attempt, raw: raw, lane: l,
 	}
-}
-
-func (c *Consumer) unhindered(ctx context.Context) {
-	if c.tries >= c.cfg.InPlace {
-		c.metrics.setPaused(ctx, false)
-		c.log.Info("consumer goes on", "tries", c.tries)
+	r.Message, r.unfit = message.FromRecord(original)
+	if n := len(raw.Value); n > c.cfg.MaxBytes {
+		r.unfit = fmt.Errorf("%w: its value has %d bytes, and %d are allowed", errOversize, n, c.cfg.MaxBytes)
 	}
-	c.tries = 0
+	return r
 }
 
 // backoff is exponential with full jitter.

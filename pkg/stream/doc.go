@@ -4,25 +4,26 @@
 //
 //	poll -> decode -> handler (its commit) -> commit offsets -> allow rebalance
 //	           |          |
-//	           |          +-- transient, unknown: the batch again, nothing else is taken
+//	           |          +-- transient, unknown, breaker open: the batch again, nothing else is taken
 //	           |          +-- Reject: that record to <topic>.<group>.dlq, the others again
 //	           |          +-- panic, record fault: bisect to the record,
 //	           |                 then <topic>.<group>.retry, in the end the DLQ
-//	           +-- malformed: DLQ
+//	           +-- malformed, oversize: DLQ
 //
 // # Errors of a handler
 //
 //   - Transient (Config.Transient, context errors, and all that nobody claims):
 //     the whole batch is tried again with exponential backoff and full jitter,
-//     for as long as it takes. After Config.InPlace tries the consumer counts as
-//     paused. It never bisects, never dead-letters, goes on heartbeating, and
-//     lets rebalances through between tries.
+//     for as long as it takes. After Config.InPlace tries, or at once when a
+//     breaker is open (resilience.ErrOpen), the consumer counts as paused; the
+//     batch is then what probes. It never bisects, never dead-letters, goes on
+//     heartbeating, and lets rebalances through between tries.
 //   - Reject: the record can never succeed. It is dead-lettered at once and the
 //     others are handled again without it.
 //   - A panic, or an error that Config.RecordFault claims: the batch is tried
 //     Config.InPlace times, then bisected in the order of the log. The record
-//     that fails alone gets Config.MaxAttempts attempts, each after twice the
-//     delay, then goes to the DLQ.
+//     that fails alone gets another attempt after each of the retry delays, then
+//     goes to the DLQ.
 //
 // # Invariants
 //
@@ -38,8 +39,8 @@
 //     dropped from a batch that waits, and is the next owner's.
 //   - Key, value and headers of a set-aside record stay as they were; what is
 //     to be said about it is said in additional headers.
-//   - More than Config.MaxFaultsPerMinute faulty records stop the consumer:
-//     then it is the code that is at fault.
+//   - More faulty records than are allowed in a minute stop the consumer until
+//     the handler succeeds again: then it is the code that is at fault.
 //   - When Run's context ends, nothing more is taken, the batch in hand has
 //     Config.DrainTimeout to finish, and its offsets are committed.
 //

@@ -205,22 +205,3 @@ func TestPoisonIsBisected(t *testing.T) {
 		})
 	}
 }
-
-// TestFloodStops: a bad deploy must not drain the topic into the DLQ.
-func TestFloodStops(t *testing.T) {
-	b := setup(t, 1)
-	b.journal.fail = func(i int, _ stream.Record) error { return stream.Reject(i, errors.New("bad deploy")) }
-	b.send(0, "a", numbers(20)...)
-	cfg := b.config()
-	cfg.MaxFaultsPerMinute = 3
-	b.run(cfg)
-	b.eventually("keeps probing", func() bool { return b.journal.callCount() > 5 })
-	if n := b.count(b.dlq()); n != 3 {
-		t.Errorf("%d records in the DLQ, want 3", n)
-	}
-	if n := b.lag(); n != 20 {
-		t.Errorf("lag %d, want 20: nothing of the batch may be committed", n)
-	}
-	b.journal.failWith(nil) // Rolled back.
-	b.eventually("the others are handled", func() bool { return b.journal.count() == 17 && b.lag() == 0 })
-}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"example.com/ballast/pkg/stream"
 )
@@ -107,7 +106,7 @@ func TestSlowHandlerStaysMember(t *testing.T) {
 	b := setup(t, 1)
 	b.send(0, "a", numbers(3)...)
 	cfg := b.config()
-	cfg.Client = append(cfg.Client, kgo.SessionTimeout(time.Second))
+	cfg.Kafka.SessionTimeout = time.Second
 	var calls atomic.Int64
 	cfg.Handler = func(ctx context.Context, batch []stream.Record) error {
 		if calls.Add(1) == 1 {

@@ -15,6 +15,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	sdk "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"golang.org/x/time/rate"
+
+	"example.com/ballast/pkg/kafka"
 )
 
 // FuzzOrigin: whatever headers a record had and whatever the error said, the
@@ -116,6 +119,7 @@ func TestPanicIsAnErrorOfTheBatch(t *testing.T) {
 		}
 	}()
 	c, err := New(Config{
+		Kafka: kafka.Settings{Brokers: []string{"x:1"}, Partitions: 1, Replication: 1, SessionTimeout: time.Second, MaxFaultsPerMinute: 1},
 		Group: "group", Topics: []string{"topic"}, Logger: slog.New(slog.DiscardHandler),
 		Handler: func(context.Context, []Record) error { panic("boom") },
 	})
@@ -273,9 +277,47 @@ func TestNewNamesWhatIsWrong(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"group", "topics", "handler", "logger"} {
+	for _, want := range []string{"group", "topics", "handler", "logger", "KAFKA_BROKERS"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not name %s", err, want)
 		}
+	}
+}
+
+// TestAllowance: within the burst, faults are allowed; beyond it they come back
+// by the minute, but not to a handler that never succeeds.
+func TestAllowance(t *testing.T) {
+	t.Parallel()
+	start := time.Now()
+	take := func(a *allowance, at time.Duration) (n int) {
+		for a.take(start.Add(at)) {
+			n++
+		}
+		return n
+	}
+	fresh := func() *allowance { return &allowance{limiter: rate.NewLimiter(1, 60)} }
+
+	bad := fresh()
+	if n := take(bad, 0); n != 60 {
+		t.Errorf("a bad deploy was allowed %d faults at first, want 60", n)
+	}
+	if n := take(bad, time.Hour); n != 0 {
+		t.Errorf("a bad deploy was allowed %d more, want none", n)
+	}
+	bad.succeeded(start.Add(time.Hour))
+	if n := take(bad, time.Hour); n != 60 {
+		t.Errorf("rolled back, it was allowed %d, want 60", n)
+	}
+
+	poisoned := fresh()
+	poisoned.succeeded(start)
+	if n := take(poisoned, 0); n != 60 {
+		t.Errorf("%d bad records among good were allowed, want 60", n)
+	}
+	if n := take(poisoned, 10*time.Second); n != 10 {
+		t.Errorf("ten seconds later %d were, want 10", n)
+	}
+	if n := take(poisoned, 2*time.Minute); n != 0 {
+		t.Errorf("without a success for two minutes %d were, want none", n)
 	}
 }

@@ -48,15 +48,16 @@ func TestMetrics(t *testing.T) {
 	}
 	b.journal.failWith(func(int, stream.Record) error { return errDown })
 	b.send(0, "a", "4")
-	b.eventually("paused", func() bool { return collect(t, reader)[stream.MetricPaused] == 1 })
+	paused := stream.MetricPaused + "/" + stream.PausedTransient
+	b.eventually("paused", func() bool { return collect(t, reader)[paused] == 1 })
 	b.journal.failWith(nil)
-	b.eventually("goes on", func() bool { return collect(t, reader)[stream.MetricPaused] == 0 })
+	b.eventually("goes on", func() bool { return collect(t, reader)[paused] == 0 })
 	if d := cmp.Diff(numbers(5)[4:], b.journal.of("a")[3:]); d != "" {
 		t.Error(d)
 	}
 }
 
-// collect returns counts and gauges by name, counters with their reason.
+// collect returns counts and gauges by name, counters and gauges with their reason.
 func collect(t *testing.T, reader *sdk.ManualReader) map[string]uint64 {
 	t.Helper()
 	var all metricdata.ResourceMetrics
@@ -82,7 +83,8 @@ func collect(t *testing.T, reader *sdk.ManualReader) map[string]uint64 {
 				}
 			case metricdata.Gauge[int64]:
 				for _, p := range data.DataPoints {
-					got[m.Name] = uint64(p.Value)
+					reason, _ := p.Attributes.Value("reason")
+					got[m.Name+"/"+reason.AsString()] = uint64(p.Value)
 				}
 			}
 		}

@@ -23,7 +23,7 @@ const (
 	MetricBatch       = "ballast.stream.batch"        // records of one handler call
 	MetricSetAside    = "ballast.stream.set.aside"    // records sent to or kept in the retry topic, by reason
 	MetricDeadLetters = "ballast.stream.dead.letters" // records, by reason
-	MetricPaused      = "ballast.stream.paused"       // 1 while a dependency holds up the consumer
+	MetricPaused      = "ballast.stream.paused"       // 1 while nothing is taken, by reason
 	MetricFuture      = "ballast.stream.future"       // records stamped later than now: a clock is wrong
 )
 
@@ -68,7 +68,7 @@ func newMetrics(m metric.Meter, group string) (*metrics, error) {
 	s.batch, err = m.Int64Histogram(MetricBatch, metric.WithUnit("{record}"), metric.WithDescription("Records of a handler call."),
 		metric.WithExplicitBucketBoundaries(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024))
 	errs = append(errs, err)
-	s.paused, err = m.Int64Gauge(MetricPaused, metric.WithDescription("1 while a dependency holds up the consumer."))
+	s.paused, err = m.Int64Gauge(MetricPaused, metric.WithDescription("1 while nothing is taken, for this reason."))
 	errs = append(errs, err)
 	return s, errors.Join(errs...)
 }
@@ -99,12 +99,13 @@ func (m *metrics) count(ctx context.Context, c metric.Int64Counter, topic, reaso
 	c.Add(ctx, 1, metric.WithAttributes(m.group, attribute.String("topic", topic), attribute.String("reason", reason)))
 }
 
-func (m *metrics) setPaused(ctx context.Context, paused bool) {
-	var v int64
-	if paused {
-		v = 1
+// setPaused moves the 1 from one reason to the other; either may be empty.
+func (m *metrics) setPaused(ctx context.Context, from, to string) {
+	for v, reason := range []string{from, to} {
+		if reason != "" {
+			m.paused.Record(ctx, int64(v), metric.WithAttributes(m.group, attribute.String("reason", reason)))
+		}
 	}
-	m.paused.Record(ctx, v, m.byGroup)
 }
 
 // maxLinks caps the messages that a span points to: tuned by judgement.

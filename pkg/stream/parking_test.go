@@ -28,7 +28,7 @@ func faulty(v string, attempts int) func(int, stream.Record) error {
 func (b *bench) faultConfig() stream.Config {
 	cfg := b.config()
 	cfg.RecordFault = func(err error) bool { return errors.Is(err, errFault) }
-	cfg.MaxAttempts = 4
+	cfg.Kafka.RetryDelays = []time.Duration{50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond}
 	return cfg
 }
 
@@ -39,7 +39,7 @@ func TestParking(t *testing.T) {
 	b := setup(t, 2)
 	b.journal.fail = faulty("1", 2)
 	cfg := b.faultConfig()
-	cfg.RetryDelay = 300 * time.Millisecond
+	cfg.Kafka.RetryDelays = []time.Duration{300 * time.Millisecond, 600 * time.Millisecond}
 	b.send(1, "a", "0", "1", "2")
 	b.send(1, "b", "0")
 	b.run(cfg)
@@ -108,7 +108,7 @@ func TestTakeoverKnowsWhatIsParked(t *testing.T) {
 	b := setup(t, 1)
 	b.journal.fail = faulty("0", 1)
 	cfg := b.faultConfig()
-	cfg.RetryDelay = 1500 * time.Millisecond
+	cfg.Kafka.RetryDelays[0] = 1500 * time.Millisecond
 	stop := b.run(cfg)
 	b.send(0, "a", "0", "1")
 	b.eventually("parked", func() bool { return b.count(b.retry()) == 2 })
@@ -138,7 +138,7 @@ func TestTakeoverReadsAllThatIsParked(t *testing.T) {
 		return nil
 	}
 	cfg := b.faultConfig()
-	cfg.RetryDelay = time.Second
+	cfg.Kafka.RetryDelays[0] = time.Second
 	stop := b.run(cfg)
 	b.send(0, "z", numbers(20)...)
 	b.send(0, "a", "0")
@@ -196,7 +196,7 @@ func TestKeylessHasNoOrder(t *testing.T) {
 		return nil
 	}
 	cfg := b.faultConfig()
-	cfg.RetryDelay = 500 * time.Millisecond
+	cfg.Kafka.RetryDelays[0] = 500 * time.Millisecond
 	b.run(cfg)
 	for _, v := range []string{"x", "y"} {
 		m := message.New(b.topic, "test.v1.Thing", "/test", "", 1, []byte(v), time.Now())

@@ -96,7 +96,7 @@ func TestReplayWaitsBehindItsKey(t *testing.T) {
 	b := setup(t, 1)
 	b.journal.fail = rejectX
 	cfg := b.faultConfig()
-	cfg.RetryDelay = 500 * time.Millisecond
+	cfg.Kafka.RetryDelays[0] = 500 * time.Millisecond
 	b.run(cfg)
 	b.send(0, "a", "x")
 	letter := b.read(b.dlq(), 1)[0]

@@ -15,22 +15,26 @@ import (
 // of the metrics.
 const (
 	ReasonMalformed = "malformed" // its headers are no message: DLQ
+	ReasonOversize  = "oversize"  // its value is larger than Config.MaxBytes: DLQ
 	ReasonRejected  = "rejected"  // the handler's Reject: DLQ
 	ReasonFault     = "fault"     // panic or record fault: retry, or DLQ after the last attempt
 	ReasonParked    = "parked"    // behind an earlier record of its key: retry
 )
 
-// maxDoublings of the retry delay: 5 s become a day.
-const maxDoublings = 14
+// errOversize is why a record of too many bytes is unfit.
+var errOversize = errors.New("record is too large")
 
-// errFlood holds up the consumer when records are set aside at a rate that
-// speaks for a bad deploy rather than for bad records.
-var errFlood = errors.New("too many faulty records a minute: check the last deploy")
+func unfitness(err error) string {
+	if errors.Is(err, errOversize) {
+		return ReasonOversize
+	}
+	return ReasonMalformed
+}
 
 // deadLetter puts r into the DLQ. The broker has acknowledged it when
 // deadLetter returns nil.
 func (c *Consumer) deadLetter(ctx context.Context, r *Record, reason string, cause error) error {
-	if !c.faults.Allow() {
+	if !c.faults.take(time.Now()) {
 		return errFlood
 	}
 	letter, o := c.copyOf(r, reason, cause)
@@ -51,10 +55,10 @@ func (c *Consumer) deadLetter(ctx context.Context, r *Record, reason string, cau
 // setAside ends an attempt at a faulty record: it gets another one later, or
 // the DLQ after the last.
 func (c *Consumer) setAside(ctx context.Context, r *Record, cause error) error {
-	if r.Attempt >= c.cfg.MaxAttempts {
+	if r.Attempt > len(c.cfg.Kafka.RetryDelays) {
 		return c.deadLetter(ctx, r, ReasonFault, cause)
 	}
-	due := time.Now().Add(c.cfg.RetryDelay << min(r.Attempt-1, maxDoublings))
+	due := time.Now().Add(c.cfg.Kafka.RetryDelays[r.Attempt-1])
 	if h := r.held; h != nil {
 		// It is at the head of its key in the retry topic already. Sending it to
 		// the end would put it behind its followers, so it waits where it is.
@@ -62,7 +66,7 @@ func (c *Consumer) setAside(ctx context.Context, r *Record, cause error) error {
 		h.key.due = due
 		c.metrics.count(ctx, c.metrics.setAsides, r.lane.topic, ReasonFault)
 	} else {
-		if !c.faults.Allow() {
+		if !c.faults.take(time.Now()) {
 			return errFlood
 		}
 		if err := c.park(ctx, ReasonFault, cause, due, r); err != nil {

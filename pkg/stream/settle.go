@@ -24,6 +24,7 @@ func (c *Consumer) settle(ctx context.Context, batch []Record) (rest []Record) {
 	err = c.call(ctx, batch)
 	switch c.classify(err) {
 	case done:
+		c.faults.succeeded(time.Now())
 		finish(batch)
 		return nil
 	case rejected:
@@ -41,8 +42,7 @@ func (c *Consumer) settle(ctx context.Context, batch []Record) (rest []Record) {
 	}
 }
 
-// route takes out what must not reach the handler: malformed records go to the
-// DLQ, records of parked keys to the retry topic, and those that are there
+// route takes out what must not reach the handler: unfit records go to the DLQ, records of parked keys to the retry topic, and those that are there
 // already stay there.
 func (c *Consumer) route(ctx context.Context, batch []Record) ([]Record, error) {
 	now := time.Now()
@@ -59,8 +59,8 @@ func (c *Consumer) route(ctx context.Context, batch []Record) ([]Record, error) 
 		switch r := &batch[i]; {
 		case !r.diverted(now):
 			kept = append(kept, *r)
-		case r.malformed != nil:
-			if err := c.deadLetter(ctx, r, ReasonMalformed, r.malformed); err != nil {
+		case r.unfit != nil:
+			if err := c.deadLetter(ctx, r, unfitness(r.unfit), r.unfit); err != nil {
 				return nil, err
 			}
 		case r.held == nil:
@@ -78,7 +78,7 @@ func (c *Consumer) route(ctx context.Context, batch []Record) ([]Record, error) 
 // diverted reports whether r must not reach the handler now.
 func (r *Record) diverted(now time.Time) bool {
 	switch {
-	case r.malformed != nil:
+	case r.unfit != nil:
 		return true
 	case r.held != nil:
 		return r.held.key.due.After(now)

@@ -23,6 +23,7 @@ import (
 type bench struct {
 	t            *testing.T
 	topic, group string
+	brokers      []string
 	opts         []kgo.Opt
 	client       *kgo.Client
 	journal      journal
@@ -32,7 +33,8 @@ func setup(t *testing.T, partitions int32) *bench {
 	t.Helper()
 	t.Parallel()
 	b := &bench{t: t, topic: testkit.Unique(t, "orders"), group: testkit.Unique(t, "group")}
-	b.opts = kafka.Options(testkit.Kafka(t), "test")
+	b.brokers = testkit.Kafka(t)
+	b.opts = kafka.Options(b.brokers, "test")
 	client, err := kgo.NewClient(append(b.opts, kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
 	if err != nil {
 		t.Fatal(err)
@@ -57,11 +59,17 @@ func (b *bench) dlq() string   { return kafka.DLQTopic(b.topic, b.group) }
 // config has short delays; the handler writes to the journal.
 func (b *bench) config() stream.Config {
 	return stream.Config{
-		Client: append(b.opts, kgo.SessionTimeout(2*time.Second), kgo.HeartbeatInterval(100*time.Millisecond)),
-		Group:  b.group, Topics: []string{b.topic},
-		Handler:    b.journal.handle,
-		RetryDelay: 50 * time.Millisecond, MaxAttempts: 3, InPlace: 2,
+		Kafka: settings(b.brokers, 50*time.Millisecond, 100*time.Millisecond),
+		Group: b.group, Topics: []string{b.topic},
+		Handler: b.journal.handle, InPlace: 2,
 		Logger: slog.New(slog.NewTextHandler(logWriter{b.t}, nil)),
+	}
+}
+
+func settings(brokers []string, retryDelays ...time.Duration) kafka.Settings {
+	return kafka.Settings{
+		Brokers: brokers, Partitions: 1, Replication: 1,
+		SessionTimeout: 2 * time.Second, RetryDelays: retryDelays, MaxFaultsPerMinute: 600,
 	}
 }
 

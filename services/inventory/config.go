@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"example.com/ballast/pkg/config"
+	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/pkg/service"
 )
 
@@ -22,9 +23,8 @@ type Config struct {
 	// others for the API.
 	PostgresConns int32 `env:"POSTGRES_CONNS" envDefault:"8"`
 
-	KafkaBrokers     []string `env:"KAFKA_BROKERS,required,notEmpty"`
-	KafkaPartitions  int32    `env:"KAFKA_PARTITIONS" envDefault:"1"`
-	KafkaReplication int16    `env:"KAFKA_REPLICATION" envDefault:"1"`
+	// Kafka has the brokers, and how patient the consumer is.
+	Kafka kafka.Settings
 
 	// RedisURL is inventory's own cache.
 	RedisURL config.Secret `env:"REDIS_URL,required,notEmpty"`
@@ -41,15 +41,13 @@ type Config struct {
 
 // Validate joins everything that is wrong.
 func (c Config) Validate() error {
-	var errs []error
+	errs := []error{c.Kafka.Validate()}
 	require := func(ok bool, format string, args ...any) {
 		if !ok {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
 	require(c.PostgresConns >= 3, "POSTGRES_CONNS=%d: want 3 or more", c.PostgresConns)
-	require(c.KafkaPartitions >= 1, "KAFKA_PARTITIONS=%d: want 1 or more", c.KafkaPartitions)
-	require(c.KafkaReplication >= 1, "KAFKA_REPLICATION=%d: want 1 or more", c.KafkaReplication)
 	require(c.MaxBatch >= 1 && c.MaxBatch <= 4096, "MAX_BATCH=%d: want 1 to 4096", c.MaxBatch)
 	require(c.RepublishEvery >= time.Second, "REPUBLISH_EVERY=%s: want 1s or more", c.RepublishEvery)
 	for _, country := range c.UnservedCountries {

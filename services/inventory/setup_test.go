@@ -123,7 +123,7 @@ func (b *bundle) send(t *testing.T, order string, payloads ...proto.Message) {
 // records follows a topic from its start.
 func (b *bundle) records(t *testing.T, topic string) *follower {
 	t.Helper()
-	client, err := kgo.NewClient(append(kafka.Options(b.cfg.KafkaBrokers, "test"),
+	client, err := kgo.NewClient(append(b.cfg.Kafka.Options("test"),
 		kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))...)
 	if err != nil {
 		t.Fatal(err)

@@ -36,7 +36,7 @@ func newLease(h *service.Host, pool *pgxpool.Pool, name, holder string) *lease.L
 
 // connectKafka waits for the brokers and makes the topics that are missing.
 func connectKafka(ctx context.Context, cfg Config, h *service.Host) (*kgo.Client, error) {
-	opts := append(kafka.Options(cfg.KafkaBrokers, "inventory"), outbox.ProducerOptions()...)
+	opts := append(cfg.Kafka.Options("inventory"), outbox.ProducerOptions()...)
 	client, err := kgo.NewClient(append(opts, kgo.WithLogger(kafka.Logger(h.Logger)))...)
 	if err != nil {
 		return nil, fmt.Errorf("KAFKA_BROKERS: %w", err)
@@ -46,7 +46,7 @@ func connectKafka(ctx context.Context, cfg Config, h *service.Host) (*kgo.Client
 		return client.Flush(ctx)
 	})
 	topic := func(name string, config map[string]string) kafka.Topic {
-		return kafka.Topic{Name: name, Partitions: cfg.KafkaPartitions, Replication: cfg.KafkaReplication, Config: config}
+		return kafka.Topic{Name: name, Partitions: cfg.Kafka.Partitions, Replication: cfg.Kafka.Replication, Config: config}
 	}
 	err = kafka.EnsureTopics(ctx, client, []kafka.Topic{
 		topic(events.CommandsTopic, nil),
@@ -63,14 +63,13 @@ func connectKafka(ctx context.Context, cfg Config, h *service.Host) (*kgo.Client
 // has a name for must have been caused by a record, and is found by bisection.
 func newConsumer(cfg Config, h *service.Host, store *postgres.Store) (*stream.Consumer, error) {
 	return stream.New(stream.Config{
-		Client:      kafka.Options(cfg.KafkaBrokers, "inventory"),
+		Kafka:       cfg.Kafka,
 		Group:       events.Group,
 		Topics:      []string{events.CommandsTopic},
 		Handler:     faults.Handler(h.Flags, "inventory", events.NewHandler(store.Apply, time.Now).HandleBatch),
 		MaxBatch:    cfg.MaxBatch,
 		Transient:   pg.Transient,
 		RecordFault: pg.DataFault,
-		Replication: cfg.KafkaReplication,
 		Logger:      h.Logger,
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"example.com/ballast/pkg/config"
+	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/pkg/service"
 	"example.com/ballast/services/orders/internal/order"
 )
@@ -19,11 +20,8 @@ type Config struct {
 	// PostgresMigrationURL is the same by its owner; when it is set, the service
 	// migrates at its start.
 	PostgresMigrationURL config.Secret `env:"POSTGRES_MIGRATION_URL"`
-	// KafkaBrokers are host:port.
-	KafkaBrokers []string `env:"KAFKA_BROKERS,required"`
-	// KafkaPartitions and KafkaReplication hold for topics that are created here.
-	KafkaPartitions  int32 `env:"KAFKA_PARTITIONS" envDefault:"1"`
-	KafkaReplication int16 `env:"KAFKA_REPLICATION" envDefault:"1"`
+	// Kafka has the brokers, and how patient the consumers are.
+	Kafka kafka.Settings
 	// JWTPublicKeyFile checks the bearer tokens: PEM, Ed25519.
 	JWTPublicKeyFile string `env:"JWT_PUBLIC_KEY_FILE,required"`
 
@@ -50,14 +48,12 @@ func (c Config) policy() order.Policy {
 
 // Validate refuses settings under which the service would not do its work.
 func (c Config) Validate() error {
-	var errs []error
+	errs := []error{c.Kafka.Validate()}
 	positive := func(name string, v int64) {
 		if v <= 0 {
 			errs = append(errs, fmt.Errorf("%s must be more than zero", name))
 		}
 	}
-	positive("KAFKA_PARTITIONS", int64(c.KafkaPartitions))
-	positive("KAFKA_REPLICATION", int64(c.KafkaReplication))
 	positive("INTAKE_BATCH", int64(c.IntakeBatch))
 	positive("INTAKE_QUEUE", int64(c.IntakeQueue))
 	positive("RESEND_AFTER", int64(c.ResendAfter))

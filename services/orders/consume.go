@@ -2,7 +2,6 @@ package main
 
 import (
 	"example.com/ballast/pkg/faults"
-	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/pkg/pg"
 	"example.com/ballast/pkg/service"
 	"example.com/ballast/pkg/stream"
@@ -20,15 +19,14 @@ const (
 // consume starts a consumer for the answers and one for the catalogue.
 func consume(host *service.Host, cfg Config, store *postgres.Store) error {
 	base := stream.Config{
-		Client: kafka.Options(cfg.KafkaBrokers, "orders"), Replication: cfg.KafkaReplication,
-		Transient: pg.Transient, RecordFault: pg.DataFault, Logger: host.Logger,
+		Kafka: cfg.Kafka, Transient: pg.Transient, RecordFault: pg.DataFault, Logger: host.Logger,
 	}
 	answers := base
 	answers.Group, answers.Topics = group, []string{events.InventoryEvents, events.PaymentsEvents}
 	answers.Handler = faults.Handler(host.Flags, "orders", events.Answers(store.Tell))
 	products := base
 	products.Group, products.Topics = productsGroup, []string{events.InventoryProducts}
-	products.Handler = events.Products(store.UpsertProducts)
+	products.Handler = faults.Handler(host.Flags, "orders", events.Products(store.UpsertProducts))
 	for _, c := range []stream.Config{answers, products} {
 		consumer, err := stream.New(c)
 		if err != nil {

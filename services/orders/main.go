@@ -68,12 +68,12 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 	}
 	host.OnClose("postgres", func(context.Context) error { pool.Close(); return nil })
 
-	broker, err := kgo.NewClient(append(kafka.Options(cfg.KafkaBrokers, "orders"), outbox.ProducerOptions()...)...)
+	broker, err := kgo.NewClient(append(cfg.Kafka.Options("orders"), outbox.ProducerOptions()...)...)
 	if err != nil {
 		return fmt.Errorf("KAFKA_BROKERS: %w", err)
 	}
 	host.OnClose("kafka", func(context.Context) error { broker.Close(); return nil })
-	if err := kafka.EnsureTopics(ctx, broker, events.Topics(cfg.KafkaPartitions, cfg.KafkaReplication)); err != nil {
+	if err := kafka.EnsureTopics(ctx, broker, events.Topics(cfg.Kafka.Partitions, cfg.Kafka.Replication)); err != nil {
 		return err
 	}
 	holder := ids.New().String() // one process, one name in the lease

@@ -7,7 +7,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"example.com/ballast/pkg/faults"
-	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/pkg/lease"
 	"example.com/ballast/pkg/pg"
 	"example.com/ballast/pkg/service"
@@ -40,8 +39,7 @@ func consume(host *service.Host, cfg Config, store *postgres.Store, exec *execut
 		return err
 	}
 	consumer, err := stream.New(stream.Config{
-		Client: kafka.Options(cfg.KafkaBrokers, "payments"), Replication: cfg.KafkaReplication,
-		Group: events.Group, Topics: []string{events.Commands}, Handler: faults.Handler(host.Flags, "payments", events.Handler(record)),
+		Kafka: cfg.Kafka, Group: events.Group, Topics: []string{events.Commands}, Handler: faults.Handler(host.Flags, "payments", events.Handler(record)),
 		Transient: pg.Transient, RecordFault: pg.DataFault, Pause: exec.Full, Logger: host.Logger,
 	})
 	if err != nil {

@@ -1,0 +1,86 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"example.com/ballast/pkg/resilience"
+)
+
+// Why a consumer takes nothing: the label of MetricPaused.
+const (
+	PausedTransient    = "transient"    // a batch has failed Config.InPlace times for no record's fault
+	PausedBreaker      = "breaker"      // a dependency's breaker is open: the batch is its probe
+	PausedFaults       = "faults"       // too many faulty records: a bad deploy
+	PausedBackpressure = "backpressure" // Config.Pause says so
+)
+
+// errFlood holds up the consumer when records are set aside at a rate that
+// speaks for a bad deploy rather than for bad records.
+var errFlood = errors.New("too many faulty records a minute: check the last deploy")
+
+// allowance bounds the faulty records. Within the burst of its limiter there is
+// always more. When that is spent, more comes by the minute, but only while the
+// handler succeeds now and then: one that never does is a bad deploy, and what
+// trickled into the DLQ would be good records.
+type allowance struct {
+	limiter *rate.Limiter
+	spent   bool
+	success time.Time // of the handler, the last one
+}
+
+func (a *allowance) take(now time.Time) bool {
+	if a.spent && now.Sub(a.success) > time.Minute {
+		return false
+	}
+	ok := a.limiter.AllowN(now, 1)
+	a.spent = a.spent || !ok
+	return ok
+}
+
+func (a *allowance) succeeded(now time.Time) { a.success, a.spent = now, false }
+
+// hindered says why the batch waits: once when it starts to, once when it lasts.
+// An open breaker and a flood of faults are worth no further look.
+func (c *Consumer) hindered(ctx context.Context) {
+	c.tries++
+	switch {
+	case errors.Is(c.hindrance, resilience.ErrOpen):
+		c.pause(ctx, PausedBreaker)
+	case errors.Is(c.hindrance, errFlood):
+		c.pause(ctx, PausedFaults)
+	case c.paused == "" && c.tries >= c.cfg.InPlace:
+		c.pause(ctx, PausedTransient)
+	case c.tries == 1:
+		c.log.Warn("batch failed: trying again", "records", len(c.pending), "err", c.hindrance)
+	}
+}
+
+// pause shows that nothing is taken, and why, until resume is called.
+func (c *Consumer) pause(ctx context.Context, reason string) {
+	if c.paused == reason {
+		return
+	}
+	c.metrics.setPaused(ctx, c.paused, reason)
+	c.paused = reason
+	if reason == PausedBackpressure { // It may come and go many times a second.
+		c.pressure.Do(func() { c.log.Info("consumer paused: the handler has enough to do") })
+		return
+	}
+	c.log.Error("consumer paused: nothing is taken until the batch succeeds",
+		"reason", reason, "records", len(c.pending), "err", c.hindrance)
+}
+
+func (c *Consumer) resume(ctx context.Context) {
+	if c.paused == "" {
+		return
+	}
+	c.metrics.setPaused(ctx, c.paused, "")
+	if c.paused != PausedBackpressure {
+		c.log.Info("consumer goes on", "reason", c.paused)
+	}
+	c.paused = ""
+}
