@@ -33,6 +33,14 @@ type Config struct {
 	// ProviderConcurrency is the number of calls in flight, at most.
 	ProviderConcurrency int `env:"PROVIDER_CONCURRENCY" envDefault:"64"`
 
+	// WebhookSecret is what the provider signs its events with. Without one there
+	// is no endpoint for them, and the leases alone find what was left behind.
+	WebhookSecret config.Secret `env:"WEBHOOK_SECRET"`
+	// WebhookGrace is how long after an event its payment may stay in the hands of
+	// whoever has it. It should hold for a call and its commit: shorter, and healthy
+	// payments are looked at twice.
+	WebhookGrace time.Duration `env:"WEBHOOK_GRACE" envDefault:"2s"`
+
 	// MaxOpen is the number of open payments at which the consumer pauses. The
 	// default is two seconds' worth at 2,000 orders/s: within a lease.
 	MaxOpen int `env:"MAX_OPEN" envDefault:"4096"`
@@ -65,6 +73,7 @@ func (c Config) Validate() error {
 	}
 	positive("PROVIDER_TIMEOUT", int64(c.ProviderTimeout))
 	positive("PROVIDER_CONCURRENCY", int64(c.ProviderConcurrency))
+	positive("WEBHOOK_GRACE", int64(c.WebhookGrace))
 	positive("MAX_OPEN", int64(c.MaxOpen))
 	positive("LEASE_POLL", int64(c.LeasePoll))
 	positive("RECONCILE_EVERY", int64(c.ReconcileEvery))

@@ -10,6 +10,7 @@
 //	payments.events <-- relay (one leads) <-- outbox <-- store: result, ledger entries, answer
 //
 //	operators -> edge -> rpc -> store, reconciler
+//	provider's events -> edge -> webhook -> store: inbox, an earlier end of the lease
 package main
 
 import (
@@ -106,12 +107,14 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 	if err := consume(host, cfg, store, exec); err != nil {
 		return err
 	}
+	events, err := takeWebhooks(host, cfg, pool, store)
+	if err != nil {
+		return err
+	}
 	host.Go("relay", relay.Run)
 	host.Go("executor", exec.Run)
 	host.Go("reconciler", func(ctx context.Context) error {
 		return leader.Run(ctx, func(ctx context.Context, _ int64) error { return books.Schedule(ctx, cfg.ReconcileEvery) })
 	})
-	return serve(host, cfg, rpc.Payments{
-		Get: store.Get, List: store.List, Ledger: store.Ledger, Reconcile: books.Run,
-	})
+	return serve(host, cfg, rpc.Payments{Get: store.Get, List: store.List, Ledger: store.Ledger, Reconcile: books.Run}, events)
 }

@@ -12,8 +12,9 @@ import (
 	"example.com/ballast/services/payments/internal/rpc"
 )
 
-// serve opens the public listener's handler: operators only, see rpc.
-func serve(host *service.Host, cfg Config, payments rpc.Payments) error {
+// serve opens the public listener's handler: for operators, see rpc, and for the
+// provider's events.
+func serve(host *service.Host, cfg Config, payments rpc.Payments, events func(*edge.Server)) error {
 	verifier, err := edge.ReadVerifier(cfg.JWTPublicKeyFile)
 	if err != nil {
 		return fmt.Errorf("JWT_PUBLIC_KEY_FILE: %w", err)
@@ -26,6 +27,7 @@ func serve(host *service.Host, cfg Config, payments rpc.Payments) error {
 		return err
 	}
 	paymentsv1connect.RegisterPaymentServiceHandler(server.RPC, rpc.New(payments))
+	events(server)
 	handler, err := server.Handler()
 	if err == nil {
 		host.Serve(handler)

@@ -33,7 +33,7 @@ import (
 
 // startProvider builds and runs the simulated provider with faults, as JSON,
 // and returns the URLs of its API and of its faults.
-func startProvider(t *testing.T, faults string) (api, admin string) {
+func startProvider(t *testing.T, faults, webhooks string) (api, admin string) {
 	t.Helper()
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "provider")
@@ -42,7 +42,7 @@ func startProvider(t *testing.T, faults string) (api, admin string) {
 	}
 	cmd := exec.Command(binary) //nolint:gosec // built above, ended below
 	cmd.Env = append(os.Environ(), "LISTEN_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "SEED=7", "BOOK_FSYNC=false",
-		"BOOK_FILE="+filepath.Join(dir, "book"), "FAULTS="+faults)
+		"BOOK_FILE="+filepath.Join(dir, "book"), "FAULTS="+faults, "WEBHOOK_URL="+webhooks, "WEBHOOK_SECRET="+webhookSecret)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -77,6 +77,8 @@ type platform struct {
 	customer paymentsv1connect.PaymentServiceClient
 	provider string
 	faults   string // where they are set
+	webhooks *wire
+	database string // its URL
 }
 
 func startService(t *testing.T, faults string) platform {
@@ -93,13 +95,14 @@ func startService(t *testing.T, faults string) platform {
 	if err := os.WriteFile(keyFile, public, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := platform{t: t}
-	p.provider, p.faults = startProvider(t, faults)
+	p := platform{t: t, webhooks: newWire(t), database: testkit.PostgresURL(t, postgres.Migrations())}
+	p.provider, p.faults = startProvider(t, faults, p.webhooks.server.URL)
 	brokers := testkit.Kafka(t)
 	cfg, err := config.Parse[Config](map[string]string{
 		"LISTEN_ADDR": "127.0.0.1:0", "ADMIN_ADDR": "127.0.0.1:0", "KAFKA_BROKERS": brokers[0], "JWT_PUBLIC_KEY_FILE": keyFile,
-		"POSTGRES_URL": testkit.PostgresURL(t, postgres.Migrations()), "PROVIDER_URL": p.provider, "PROVIDER_API_KEY": "sk_test_1",
+		"POSTGRES_URL": p.database, "PROVIDER_URL": p.provider, "PROVIDER_API_KEY": "sk_test_1",
 		"PROVIDER_TIMEOUT": "200ms", "LEASE": "4s", "LEASE_POLL": "50ms", "RECONCILE_GRACE": "1ms", "RECONCILE_EVERY": "100ms",
+		"WEBHOOK_SECRET": webhookSecret, "WEBHOOK_GRACE": "300ms",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +123,9 @@ func startService(t *testing.T, faults string) platform {
 			t.Errorf("the service did not end well: %v", err)
 		}
 	})
-	p.connect(<-addr, brokers, keys)
+	url := <-addr
+	p.webhooks.to.Store(&url)
+	p.connect(url, brokers, keys)
 	return p
 }
 
@@ -230,11 +235,14 @@ func (p *platform) heal() {
 }
 
 // TestServiceAndProvider runs the whole service against the simulated provider
-// that loses answers after the charge, fails for good, declines and is limited.
+// that loses answers after the charge, fails for good, declines and is limited,
+// and whose events come twice, late, in another order, forged, and before the
+// answers to the calls that caused them.
 func TestServiceAndProvider(t *testing.T) {
 	t.Parallel()
 	p := startService(t, `{"charge_timeout_rate":0.05,"charge_error_rate":0.1,"error_rate":0.1,"decline_rate":0.1,`+
-		`"hang_ms":5000,"rate_per_second":400}`)
+		`"hang_ms":5000,"rate_per_second":400,"webhook_duplicate_rate":0.3,"webhook_delay_rate":0.2,"webhook_delay_ms":500,`+
+		`"webhook_reorder_rate":0.3,"webhook_forged_rate":0.2,"webhook_first_rate":0.2}`)
 	charged, voided := map[string]bool{}, map[string]bool{}
 	want := map[string]func(string) bool{}
 	for i := range 150 {
@@ -277,6 +285,9 @@ func TestServiceAndProvider(t *testing.T) {
 	}
 	if len(books.GetDifferences()) > 0 || books.GetDebits() != books.GetCredits() || books.GetCompared() == 0 {
 		t.Errorf("reconciliation: %v", books)
+	}
+	if taken, refused := p.webhooks.answered(200), p.webhooks.answered(400); taken < 150 || refused == 0 {
+		t.Errorf("%d webhooks taken and %d refused: the faults did not bite", taken, refused)
 	}
 	if _, err := p.customer.GetPayment(t.Context(), &paymentsv1.GetPaymentRequest{OrderId: ids.New().String()}); err == nil {
 		t.Error("a customer reads payments")

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,9 @@ type config struct {
 	Seed       uint64
 	Faults     faults.Settings
 	FlagsFile  string
+	// WebhookURL is where events go; empty means that none are sent.
+	WebhookURL    string
+	WebhookSecret string
 }
 
 // settings are name, default and help; the flag of LISTEN_ADDR is
@@ -36,6 +40,8 @@ var settings = [...][3]string{
 	{"PROVIDER_API_KEY", "", "the only accepted bearer key; empty accepts any"},
 	{"KEY_TTL", "24h", "how long answers are stored under their idempotency key"},
 	{"MAX_INTENTS", "4000000", "creates are refused beyond it (about 170 bytes of memory each with their keys)"},
+	{"WEBHOOK_URL", "", "where events are POSTed; empty sends none"},
+	{"WEBHOOK_SECRET", "", "what events are signed with; required with WEBHOOK_URL"},
 	{"SEED", "", "seed of the faults; empty draws one and prints it"},
 	{"FLAGS_FILE", "", "feature flags as JSON; those named provider.* are laid over the faults, and followed"},
 	{"FAULTS", "{}", `faults at start as JSON, for example {"decline_rate":0.05}`},
@@ -60,6 +66,7 @@ func loadConfig(args []string, getenv func(string) string, randomSeed uint64, ou
 	c := config{
 		Listen: *values["LISTEN_ADDR"], Admin: *values["ADMIN_ADDR"], BookFile: *values["BOOK_FILE"],
 		APIKey: *values["PROVIDER_API_KEY"], Seed: randomSeed, FlagsFile: *values["FLAGS_FILE"],
+		WebhookURL: *values["WEBHOOK_URL"], WebhookSecret: *values["WEBHOOK_SECRET"],
 	}
 	var errs []error
 	set := func(name, want string, parse func(string) error) {
@@ -84,6 +91,12 @@ func loadConfig(args []string, getenv func(string) string, randomSeed uint64, ou
 		}
 		return err
 	})
+	if u, err := url.Parse(c.WebhookURL); c.WebhookURL != "" && (err != nil || u.Host == "") {
+		errs = append(errs, fmt.Errorf("WEBHOOK_URL is %q: use a URL such as http://127.0.0.1:8082/webhooks/provider", c.WebhookURL))
+	}
+	if c.WebhookURL != "" && c.WebhookSecret == "" {
+		errs = append(errs, errors.New("WEBHOOK_SECRET is empty: events must be signed, use what payments has"))
+	}
 	if *values["SEED"] != "" {
 		set("SEED", "a whole number", func(v string) (err error) {
 			c.Seed, err = strconv.ParseUint(v, 10, 64)

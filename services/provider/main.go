@@ -4,6 +4,7 @@
 //
 //	payments --stripe-go--> LISTEN_ADDR /v1/...  --> api --> bank --> book (file)
 //	reconciliation -------> LISTEN_ADDR /book    ------------------->  "
+//	payments <-- signed ---  WEBHOOK_URL <--- webhook <--------------  "
 //	drills ---------------> ADMIN_ADDR  /faults  --> faults
 package main
 
@@ -46,37 +47,27 @@ func main() {
 }
 
 // run serves until ctx ends or the book can't be written. Shutdown order: stop
-// accepting, drain the calls, drop those that hang, close the book.
+// accepting, drain the calls, drop those that hang, end the webhooks, close the book.
 func run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
 	cfg, err := loadConfig(args, getenv, rand.Uint64(), out)
 	if err != nil {
 		return err
 	}
 	logger := slog.New(slog.NewJSONHandler(out, nil)).With("service", "provider")
-	var sync func(*os.File) error
-	if cfg.BookFsync {
-		sync = (*os.File).Sync
-	}
-	started := time.Now()
-	b, recovered, err := bank.Open(bank.Config{
-		BookFile: cfg.BookFile, Sync: sync, KeyTTL: cfg.KeyTTL, MaxIntents: cfg.MaxIntents, Now: time.Now,
-	})
+	b, err := openBank(cfg, logger)
 	if err != nil {
 		return err
 	}
-	if recovered.TornBytes > 0 {
-		logger.Warn("cut off a torn last line, which was never answered", "bytes", recovered.TornBytes)
-	}
-	intents, refunds := b.Counts()
-	logger.Info("book open", "file", cfg.BookFile, "fsync", cfg.BookFsync, "lines", recovered.Lines,
-		"intents", intents, "refunds", refunds, "took", time.Since(started).String())
 	f := faults.New(cfg.Seed, cfg.Faults)
 	go f.Follow(ctx, cfg.FlagsFile, logger)
-	err = serve(ctx, cfg, b, f, logger)
+	told, stop, err := tell(ctx, cfg, b, f, logger)
+	if err == nil {
+		err = errors.Join(serve(ctx, cfg, b, f, told, logger), stop())
+	}
 	return errors.Join(err, b.Book().Close())
 }
 
-func serve(ctx context.Context, cfg config, b *bank.Bank, f *faults.Faults, logger *slog.Logger) error {
+func serve(ctx context.Context, cfg config, b *bank.Bank, f *faults.Faults, told telling, logger *slog.Logger) error {
 	// calls is what requests run under: cancelling it ends hanging answers.
 	calls, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -86,7 +77,7 @@ func serve(ctx context.Context, cfg config, b *bank.Bank, f *faults.Faults, logg
 		name, addr string
 		handler    http.Handler
 	}{
-		{"LISTEN_ADDR", cfg.Listen, api.New(b, f, cfg.APIKey, logger)},
+		{"LISTEN_ADDR", cfg.Listen, api.New(b, f, cfg.APIKey, told, logger)},
 		{"ADMIN_ADDR", cfg.Admin, api.Admin(f, logger)},
 	} {
 		l, err := net.Listen("tcp", s.addr)

@@ -30,6 +30,10 @@ func (u *upper) services() ([]Child, error) {
 	if err != nil {
 		return nil, err
 	}
+	webhookSecret, err := u.Home.Secret("webhook_secret")
+	if err != nil {
+		return nil, err
+	}
 	u.endpoints.Admin, u.endpoints.Replicas = map[string]string{}, map[string][]string{}
 	u.endpoints.Provider = localURL(u.layout.Provider())
 	children := []Child{u.service("provider", "provider", u.layout.Provider(), u.layout.ProviderAdmin(), map[string]string{
@@ -38,6 +42,9 @@ func (u *upper) services() ([]Child, error) {
 		// The provider is somebody else's machine: its flushes must not compete
 		// with Postgres for this one's disk. What is written survives kill -9.
 		"BOOK_FSYNC": "false",
+		// One endpoint, as with a provider in earnest; here it is the first replica's.
+		"WEBHOOK_URL":    localURL(u.layout.Service(slices.Index(services[:], "payments"), 0)) + "/webhooks/provider",
+		"WEBHOOK_SECRET": webhookSecret,
 	})}
 	for i, name := range services {
 		env := map[string]string{
@@ -50,6 +57,7 @@ func (u *upper) services() ([]Child, error) {
 		if name == "payments" {
 			env["PROVIDER_URL"] = u.endpoints.Provider
 			env["PROVIDER_API_KEY"] = apiKey
+			env["WEBHOOK_SECRET"] = webhookSecret
 		}
 		children = append(children, u.replicas(i, env)...)
 	}

@@ -5,17 +5,19 @@ import (
 	"strings"
 	"testing"
 
+	"example.com/ballast/pkg/inbox"
 	"example.com/ballast/pkg/lease"
 	"example.com/ballast/pkg/outbox"
 	"example.com/ballast/services/payments/internal/postgres"
 )
 
-// TestSharedSchema: outbox and lease work on tables that this service creates.
+// TestSharedSchema: outbox, lease and inbox work on tables that this service creates.
 func TestSharedSchema(t *testing.T) {
 	t.Parallel()
 	for file, schemas := range map[string][]string{
 		"00003_create_outbox_and_lease.sql": {outbox.Schema, lease.Schema},
 		"00005_decide_outbox_dead.sql":      {outbox.DeadSchema},
+		"00006_create_inbox.sql":            {inbox.Schema},
 	} {
 		migration, err := fs.ReadFile(postgres.Migrations(), file)
 		if err != nil {

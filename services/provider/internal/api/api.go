@@ -37,13 +37,15 @@ type Server struct {
 	bank     *bank.Bank
 	faults   *faults.Faults
 	apiKey   string // "" accepts any
+	told     func(ctx context.Context, line int64)
 	logger   *slog.Logger
 	requests atomic.Uint64
 }
 
-// New returns the public handler. An empty apiKey accepts every bearer key.
-func New(b *bank.Bank, f *faults.Faults, apiKey string, logger *slog.Logger) http.Handler {
-	s := &Server{bank: b, faults: f, apiKey: apiKey, logger: logger}
+// New returns the public handler. An empty apiKey accepts every bearer key. told
+// returns when the event of a line was delivered; it is nil without webhooks.
+func New(b *bank.Bank, f *faults.Faults, apiKey string, told func(context.Context, int64), logger *slog.Logger) http.Handler {
+	s := &Server{bank: b, faults: f, apiKey: apiKey, told: told, logger: logger}
 	mux := http.NewServeMux()
 	mux.Handle("POST /v1/payment_intents", s.write(bank.Create, parseCreate))
 	mux.Handle("POST /v1/payment_intents/{id}/confirm", s.write(bank.Confirm, parseConfirm))
@@ -123,6 +125,9 @@ func (s *Server) write(op bank.Op, parse parser) http.HandlerFunc {
 		case err != nil:
 			s.logger.Error("no answer: the call is not in the book", "error", err)
 			panic(http.ErrAbortHandler)
+		}
+		if fate.WebhookFirst && s.told != nil {
+			s.told(r.Context(), answer.Line)
 		}
 		pause(r.Context(), fate.Hang)
 		s.answer(w, r, answer)

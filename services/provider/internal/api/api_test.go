@@ -37,7 +37,7 @@ func setup(t *testing.T, f faults.Settings) bundle {
 		t.Fatal(err)
 	}
 	fs := faults.New(1, f)
-	server := httptest.NewServer(api.New(b, fs, "sk_test_right", slog.New(slog.DiscardHandler)))
+	server := httptest.NewServer(api.New(b, fs, "sk_test_right", nil, slog.New(slog.DiscardHandler)))
 	t.Cleanup(func() {
 		server.Close()
 		if err := b.Book().Close(); err != nil {

@@ -114,6 +114,13 @@ func Open(cfg Config) (*Bank, book.Recovered, error) {
 // Book is the witness itself.
 func (b *Bank) Book() *book.Book { return b.book }
 
+// ID names the book, in every id that it gives.
+func (b *Bank) ID() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.id
+}
+
 // Counts returns how many intents and refunds there are.
 func (b *Bank) Counts() (intents, refunds int) {
 	b.mu.Lock()
@@ -174,6 +181,7 @@ func (b *Bank) Execute(c Call) (Answer, error) {
 		return Answer{}, fmt.Errorf("apply own line %d: %w", e.Seq, err)
 	}
 	a := b.answer(r)
+	a.Line = e.Seq
 	b.mu.Unlock()
 	return a, batch.Wait()
 }

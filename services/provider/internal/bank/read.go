@@ -1,6 +1,10 @@
 package bank
 
-import "sort"
+import (
+	"sort"
+
+	"example.com/ballast/services/provider/internal/book"
+)
 
 // Intent statuses as Stripe writes them.
 var statusNames = [...]string{"requires_payment_method", "requires_confirmation", "succeeded", "canceled"}
@@ -38,6 +42,7 @@ type Answer struct {
 	Code                   string
 	Intent                 *Intent
 	Refund                 *RefundView
+	Line                   int64 `json:"-"` // of the book; zero when it is replayed
 }
 
 // answer rebuilds an answer from its stored result, with the intent as it was
@@ -81,6 +86,27 @@ func (b *Bank) viewRefund(i uint32) RefundView {
 		Amount: int64(r.amount), Currency: currencies[b.intents.at(int(r.intent)).currency].code,
 		Reason: r.reason, Metadata: r.metadata, Created: int64(r.created),
 	}
+}
+
+// At returns the intent of a durable line as the line left it.
+func (b *Bank) At(e *book.Entry) (Intent, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i, ok := b.index("pi", e.Intent, b.intents.n)
+	if !ok {
+		return Intent{}, false
+	}
+	in := *b.intents.at(int(i))
+	switch e.Kind {
+	case book.Captured, book.Refunded:
+		in.status = succeeded
+	case book.Declined:
+		in.status = requiresMethod
+		in.code, _ = codeIndex(e.Code)
+	case book.Canceled:
+		in.status = canceled
+	}
+	return b.view(i, &in), true
 }
 
 // Get returns an intent once everything that led to it is durable.

@@ -48,6 +48,7 @@ type Book struct {
 	err      error // of the write that ended the book
 
 	wake    chan struct{}
+	grown   chan struct{} // closed, and made anew, when durable rises
 	stopped chan struct{}
 	failed  chan error
 }
@@ -82,7 +83,7 @@ func Open(path string, sync func(*os.File) error, apply func(*Entry) error) (*Bo
 	}
 	b := &Book{
 		file: file, sync: sync, open: newBatch(nil),
-		wake: make(chan struct{}, 1), stopped: make(chan struct{}), failed: make(chan error, 1),
+		wake: make(chan struct{}, 1), grown: make(chan struct{}), stopped: make(chan struct{}), failed: make(chan error, 1),
 	}
 	rec, err := b.recover(apply)
 	if err != nil {
@@ -226,6 +227,8 @@ func (b *Book) flushLoop() {
 		b.flushing, b.spare = nil, batch.buf[:0]
 		if failure == nil {
 			b.durable += int64(len(batch.buf))
+			close(b.grown)
+			b.grown = make(chan struct{})
 		} else if b.err == nil {
 			b.err = fmt.Errorf("write book: %w", failure)
 			b.failed <- b.err

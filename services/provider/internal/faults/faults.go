@@ -49,13 +49,26 @@ type Settings struct {
 	// RatePerSecond limits requests; what is above it gets 429. 0 is no limit.
 	RatePerSecond float64 `json:"rate_per_second"`
 	Outage        string  `json:"outage"`
+	// WebhookDuplicateRate sends an event twice, WebhookDelayRate sends it only
+	// after WebhookDelayMilli, WebhookReorderRate after a random part of a second,
+	// so that later ones pass it, and WebhookForgedRate first with a signature that
+	// is not ours.
+	WebhookDuplicateRate float64 `json:"webhook_duplicate_rate"`
+	WebhookDelayRate     float64 `json:"webhook_delay_rate"`
+	WebhookDelayMilli    int     `json:"webhook_delay_ms"`
+	WebhookReorderRate   float64 `json:"webhook_reorder_rate"`
+	WebhookForgedRate    float64 `json:"webhook_forged_rate"`
+	// WebhookFirstRate answers a write only after its event was delivered.
+	WebhookFirstRate float64 `json:"webhook_first_rate"`
 	// Operations limits errors and lost answers to create, confirm, cancel,
 	// refund or read. Empty means confirm for lost answers, all for errors.
 	Operations []string `json:"operations,omitempty"`
 }
 
 // Parse reads settings from JSON; an unknown name is an error.
-func Parse(r io.Reader) (Settings, error) { return parse(r, Settings{HangMilli: 60_000}) }
+func Parse(r io.Reader) (Settings, error) {
+	return parse(r, Settings{HangMilli: 60_000, WebhookDelayMilli: 5_000})
+}
 
 // parse reads what the JSON has; the rest is as in s.
 func parse(r io.Reader, s Settings) (Settings, error) {
@@ -72,13 +85,16 @@ func (s Settings) validate() error {
 	for name, v := range map[string]float64{
 		"error_rate": s.ErrorRate, "decline_rate": s.DeclineRate,
 		"charge_timeout_rate": s.ChargeTimeoutRate, "charge_error_rate": s.ChargeErrorRate,
+		"webhook_duplicate_rate": s.WebhookDuplicateRate, "webhook_delay_rate": s.WebhookDelayRate,
+		"webhook_reorder_rate": s.WebhookReorderRate, "webhook_forged_rate": s.WebhookForgedRate,
+		"webhook_first_rate": s.WebhookFirstRate,
 	} {
 		if v < 0 || v > 1 || math.IsNaN(v) {
 			errs = append(errs, fmt.Errorf("faults: %s is %v: use 0 to 1", name, v))
 		}
 	}
-	if s.LatencyMilli < 0 || s.JitterMilli < 0 || s.HangMilli < 0 || s.RatePerSecond < 0 {
-		errs = append(errs, errors.New("faults: latency_ms, jitter_ms, hang_ms and rate_per_second can't be negative"))
+	if min(s.LatencyMilli, s.JitterMilli, s.HangMilli, s.WebhookDelayMilli) < 0 || s.RatePerSecond < 0 {
+		errs = append(errs, errors.New("faults: latency_ms, jitter_ms, hang_ms, webhook_delay_ms and rate_per_second can't be negative"))
 	}
 	if !slices.Contains([]string{OutageNone, OutageError, OutageHang, OutageReset}, s.Outage) {
 		errs = append(errs, fmt.Errorf(`faults: outage is %q: use "", "error", "hang" or "reset"`, s.Outage))
@@ -151,6 +167,14 @@ type Fate struct {
 	Decline bool          // confirmations only
 	Lose    bool          // done, then 500
 	Hang    time.Duration // done, then nothing for this long
+	// WebhookFirst: done, then nothing until its event was delivered.
+	WebhookFirst bool
+}
+
+// Delivery is what one event has to expect.
+type Delivery struct {
+	Delay             time.Duration
+	Duplicate, Forged bool
 }
 
 // Draw chooses the fate of a request; key is its idempotency key or "".
@@ -176,7 +200,26 @@ func (f *Faults) Draw(op, key string) Fate {
 		}
 	}
 	fate.Decline = op == "confirm" && hit("decline", s.DeclineRate)
+	fate.WebhookFirst = op != "read" && hit("webhook_first", s.WebhookFirstRate)
 	return fate
+}
+
+// DrawDelivery chooses the fate of an event by its id: the same in a repeated run.
+func (f *Faults) DrawDelivery(event string) Delivery {
+	s := f.state.Load()
+	hit := func(name string, share float64) bool {
+		return share > 0 && f.share(name, event, 0) < share
+	}
+	d := Delivery{
+		Duplicate: hit("webhook_duplicate", s.WebhookDuplicateRate), Forged: hit("webhook_forged", s.WebhookForgedRate),
+	}
+	if hit("webhook_delay", s.WebhookDelayRate) {
+		d.Delay = time.Duration(s.WebhookDelayMilli) * time.Millisecond
+	}
+	if hit("webhook_reorder", s.WebhookReorderRate) {
+		d.Delay += time.Duration(f.share("webhook_pass", event, 0) * float64(time.Second))
+	}
+	return d
 }
 
 // share is a uniform number in [0, 1): by the key, or without one by the

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+
+	"example.com/ballast/pkg/batch"
+	"example.com/ballast/pkg/edge"
+	"example.com/ballast/pkg/inbox"
+	"example.com/ballast/pkg/service"
+	"example.com/ballast/services/payments/internal/payment"
+	"example.com/ballast/services/payments/internal/postgres"
+	"example.com/ballast/services/payments/internal/webhook"
+)
+
+// inboxWindow is how long an event's id is remembered. The provider repeats an
+// event for longer, which only costs a look at the payment.
+const inboxWindow = 24 * time.Hour
+
+// maxNotices bounds a transaction; those that arrive while it commits are the
+// next, and what finds no room to wait is sent again.
+const maxNotices = 256
+
+// takeWebhooks mounts the endpoint, unless no secret is set: then the leases
+// alone find what a dead process has left.
+func takeWebhooks(host *service.Host, cfg Config, pool *pgxpool.Pool, store *postgres.Store) (mount func(*edge.Server), err error) {
+	if cfg.WebhookSecret == "" {
+		return func(*edge.Server) {}, nil
+	}
+	outside, err1 := otel.Meter("payments").Int64Counter("ballast.payments.webhook.outside",
+		metric.WithDescription("Events older or newer than the inbox remembers."))
+	limits := batch.Config{MaxBatch: maxNotices, MaxQueue: 4 * maxNotices, Workers: 1, Timeout: 4 * time.Second}
+	batches := batch.New(limits, func(ctx context.Context, notices []payment.Notice) []batch.Result[payment.Noticed] {
+		results := make([]batch.Result[payment.Noticed], len(notices))
+		noticed, unknown, err := store.Notice(ctx, notices, cfg.WebhookGrace)
+		for i := range results {
+			if results[i].Err = err; err == nil {
+				results[i].Value = noticed[i]
+			}
+		}
+		outside.Add(ctx, int64(unknown))
+		return results
+	})
+	handler, err2 := webhook.New(webhook.Config{
+		Secret: string(cfg.WebhookSecret), Notice: batches.Do, Logger: host.Logger, Meter: otel.Meter("payments"),
+	})
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	host.Go("webhooks", batches.Run)
+	host.Go("inbox", func(ctx context.Context) error { return inbox.Maintain(ctx, pool, inboxWindow, host.Logger) })
+	return func(server *edge.Server) { server.Handle("POST /webhooks/provider", handler) }, nil
+}
