@@ -166,7 +166,9 @@ func cancelAtEveryMoment(ctx context.Context, t *testing.T, p *platform) {
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 1))
 	p.stock(ctx, 2*orders, "CANCEL-A", "CANCEL-B")
-	p.faults(map[string]any{"latency_ms": 40, "jitter_ms": 120, "error_rate": 0.05, "decline_rate": 0.05, "charge_timeout_rate": 0.03, "hang_ms": 1500})
+	p.faults(map[string]any{"latency_ms": 40, "jitter_ms": 120, "error_rate": 0.05, "decline_rate": 0.05, "charge_timeout_rate": 0.03, "hang_ms": 1500,
+		"webhook_duplicate_rate": 0.3, "webhook_delay_rate": 0.2, "webhook_delay_ms": 1500, "webhook_reorder_rate": 0.3,
+		"webhook_forged_rate": 0.2, "webhook_first_rate": 0.2})
 	defer p.faults(map[string]any{})
 	// The moments reach beyond what a checkout takes here and now: five lone ones
 	// in a row take about as long as one of 150 at once.
