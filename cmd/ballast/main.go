@@ -60,7 +60,7 @@ func root(kill context.Context) *cobra.Command {
 	home := cmd.PersistentFlags().String("home", string(stack.DefaultHome), "directory with the stack's data, logs and keys")
 	at := func() stack.Home { return stack.Home(*home) }
 	cmd.AddCommand(
-		upCommand(kill, at), downCommand(at), statusCommand(at), tokenCommand(at),
+		upCommand(kill, at), downCommand(at), restartCommand(at), statusCommand(at), tokenCommand(at),
 		replayCommand(at), reconcileCommand(at), loadCommand(at), orderCommand(at),
 		flagCommand(at), drillCommand(), brokerCommand(), miniredisCommand(),
 	)

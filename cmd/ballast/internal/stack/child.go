@@ -98,7 +98,11 @@ func (r *runner) run() {
 			backoff = minBackoff
 		}
 		r.set(func(s *ChildState) { s.State, s.Proc = "restarting", Proc{}; s.Restarts++ })
-		r.sup.console.Printf("%s died (%s): starting it again in %s", r.Name, exit, backoff)
+		how := "died"
+		if exit == "exit status 0" {
+			how = "ended" // by a restart: it was told to
+		}
+		r.sup.console.Printf("%s %s (%s): starting it again in %s", r.Name, how, exit, backoff)
 		select {
 		case <-r.stopped:
 			r.set(func(s *ChildState) { s.State = "stopped" })

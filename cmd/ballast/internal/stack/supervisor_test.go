@@ -244,3 +244,40 @@ func TestStaleChildIsStopped(t *testing.T) {
 		t.Error("nothing says so")
 	}
 }
+
+// TestRollingRestart: one after another, and never two away at once.
+func TestRollingRestart(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, name := range []string{"orders-1", "orders-2", "kafka"} {
+		if err := b.sup.Start(t.Context(), fake(name, freePort(t), b.journal)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := map[string]ChildState{"orders-1": b.child(t, "orders-1"), "orders-2": b.child(t, "orders-2"), "kafka": b.child(t, "kafka")}
+	var restarted []string
+	err := Restart(t.Context(), b.home, []string{"orders"}, true, func(r Restarted) {
+		restarted = append(restarted, r.Name)
+		if r.Name == "orders-1" && !before["orders-2"].Alive() {
+			t.Error("orders-2 was stopped before orders-1 was ready again")
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"orders-1", "orders-2"}, restarted); diff != "" {
+		t.Error(diff)
+	}
+	for name, was := range before {
+		now := b.child(t, name)
+		if again := now.Proc != was.Proc; again != (name != "kafka") || now.State != "ready" {
+			t.Errorf("%s: process %d is now %d, %s", name, was.PID, now.PID, now.State)
+		}
+	}
+	if journal, err := os.ReadFile(b.journal); err != nil || string(journal) != "orders-1\norders-2\n" {
+		t.Errorf("ended in good order: %q, %v", journal, err)
+	}
+	if err := Restart(t.Context(), b.home, []string{"redis"}, false, nil); err == nil || !strings.Contains(err.Error(), "nothing here is named redis") {
+		t.Errorf("unknown name: %v", err)
+	}
+}
