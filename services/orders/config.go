@@ -30,6 +30,10 @@ type Config struct {
 	IntakeBatch int `env:"INTAKE_BATCH" envDefault:"256"`
 	IntakeQueue int `env:"INTAKE_QUEUE" envDefault:"2048"`
 
+	// WatchLimit caps the streams of WatchOrder; a stream costs a connection and
+	// about 60 KB.
+	WatchLimit int `env:"WATCH_LIMIT" envDefault:"1000"`
+
 	// ResendAfter is the wait before a command is sent again, doubled each time.
 	ResendAfter time.Duration `env:"RESEND_AFTER" envDefault:"30s"`
 	// MaxResends bounds the re-sends of one command.
@@ -56,6 +60,7 @@ func (c Config) Validate() error {
 	}
 	positive("INTAKE_BATCH", int64(c.IntakeBatch))
 	positive("INTAKE_QUEUE", int64(c.IntakeQueue))
+	positive("WATCH_LIMIT", int64(c.WatchLimit))
 	positive("RESEND_AFTER", int64(c.ResendAfter))
 	positive("SWEEP_EVERY", int64(c.SweepEvery))
 	positive("SWEEP_BATCH", int64(c.SweepBatch))

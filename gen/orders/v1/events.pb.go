@@ -390,11 +390,12 @@ type OrderCancellationStarted struct {
 	Undo []Step `protobuf:"varint,4,rep,packed,name=undo,proto3,enum=orders.v1.Step" json:"undo,omitempty"`
 	// deadline of the first undoing.
 	Deadline *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=deadline,proto3" json:"deadline,omitempty"`
-	// operator is who decided it, with the detail as the reason; empty when it was
-	// the customer or the platform.
-	Operator      string `protobuf:"bytes,6,opt,name=operator,proto3" json:"operator,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// operator is who decided it; empty when it was the customer or the platform.
+	Operator string `protobuf:"bytes,6,opt,name=operator,proto3" json:"operator,omitempty"`
+	// operator_reason in the operator's words. The detail is the customer's to see.
+	OperatorReason string `protobuf:"bytes,7,opt,name=operator_reason,json=operatorReason,proto3" json:"operator_reason,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *OrderCancellationStarted) Reset() {
@@ -465,6 +466,13 @@ func (x *OrderCancellationStarted) GetDeadline() *timestamppb.Timestamp {
 func (x *OrderCancellationStarted) GetOperator() string {
 	if x != nil {
 		return x.Operator
+	}
+	return ""
+}
+
+func (x *OrderCancellationStarted) GetOperatorReason() string {
+	if x != nil {
+		return x.OperatorReason
 	}
 	return ""
 }
@@ -944,14 +952,15 @@ const file_orders_v1_events_proto_rawDesc = "" +
 	"\x0eanswer_version\x18\x03 \x01(\x03R\ranswerVersion\"R\n" +
 	"\x0eOrderConfirmed\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12%\n" +
-	"\x0eanswer_version\x18\x02 \x01(\x03R\ranswerVersion\"\xf7\x01\n" +
+	"\x0eanswer_version\x18\x02 \x01(\x03R\ranswerVersion\"\xa0\x02\n" +
 	"\x18OrderCancellationStarted\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12/\n" +
 	"\x06reason\x18\x02 \x01(\x0e2\x17.orders.v1.CancelReasonR\x06reason\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x12#\n" +
 	"\x04undo\x18\x04 \x03(\x0e2\x0f.orders.v1.StepR\x04undo\x126\n" +
 	"\bdeadline\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12\x1a\n" +
-	"\boperator\x18\x06 \x01(\tR\boperator\"\xb0\x01\n" +
+	"\boperator\x18\x06 \x01(\tR\boperator\x12'\n" +
+	"\x0foperator_reason\x18\a \x01(\tR\x0eoperatorReason\"\xb0\x01\n" +
 	"\x0fOrderStepUndone\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12#\n" +
 	"\x04step\x18\x02 \x01(\x0e2\x0f.orders.v1.StepR\x04step\x12%\n" +

@@ -395,7 +395,7 @@ type Order struct {
 	CancelReason CancelReason `protobuf:"varint,10,opt,name=cancel_reason,json=cancelReason,proto3,enum=orders.v1.CancelReason" json:"cancel_reason,omitempty"`
 	// detail says more about a cancellation or about what the operator must know.
 	Detail string `protobuf:"bytes,11,opt,name=detail,proto3" json:"detail,omitempty"`
-	// wait is what an open order waits for; unset when it waits for nothing.
+	// wait is what the order waits for; unset when it has ended.
 	Wait          *Wait `protobuf:"bytes,12,opt,name=wait,proto3" json:"wait,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -515,14 +515,15 @@ func (x *Order) GetWait() *Wait {
 	return nil
 }
 
-// Wait is a command of the checkout that is not answered yet.
+// Wait is what keeps an order from its end.
 type Wait struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// command in words, such as "undoing charging the payment".
-	Command string `protobuf:"bytes,1,opt,name=command,proto3" json:"command,omitempty"`
+	// what in words: the command that is not answered yet, such as "undoing
+	// charging the payment", or "an operator".
+	What string `protobuf:"bytes,1,opt,name=what,proto3" json:"what,omitempty"`
 	// since is when the wait began.
 	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
-	// deadline is when the order is looked at again.
+	// deadline is when the platform looks at the order again; unset when it won't.
 	Deadline *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=deadline,proto3" json:"deadline,omitempty"`
 	// resends counts how often the command was sent again since.
 	Resends       int32 `protobuf:"varint,4,opt,name=resends,proto3" json:"resends,omitempty"`
@@ -560,9 +561,9 @@ func (*Wait) Descriptor() ([]byte, []int) {
 	return file_orders_v1_service_proto_rawDescGZIP(), []int{4}
 }
 
-func (x *Wait) GetCommand() string {
+func (x *Wait) GetWhat() string {
 	if x != nil {
-		return x.Command
+		return x.What
 	}
 	return ""
 }
@@ -1582,9 +1583,9 @@ const file_orders_v1_service_proto_rawDesc = "" +
 	"\rcancel_reason\x18\n" +
 	" \x01(\x0e2\x17.orders.v1.CancelReasonR\fcancelReason\x12\x16\n" +
 	"\x06detail\x18\v \x01(\tR\x06detail\x12#\n" +
-	"\x04wait\x18\f \x01(\v2\x0f.orders.v1.WaitR\x04wait\"\xa4\x01\n" +
-	"\x04Wait\x12\x18\n" +
-	"\acommand\x18\x01 \x01(\tR\acommand\x120\n" +
+	"\x04wait\x18\f \x01(\v2\x0f.orders.v1.WaitR\x04wait\"\x9e\x01\n" +
+	"\x04Wait\x12\x12\n" +
+	"\x04what\x18\x01 \x01(\tR\x04what\x120\n" +
 	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x126\n" +
 	"\bdeadline\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12\x18\n" +
 	"\aresends\x18\x04 \x01(\x05R\aresends\"\xbb\x01\n" +

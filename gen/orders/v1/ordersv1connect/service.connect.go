@@ -125,12 +125,11 @@ type OrderServiceClient interface {
 	// GetOrderHistory reads the order's events, oldest first: what happened, when.
 	GetOrderHistory(context.Context, *v1.GetOrderHistoryRequest) (*v1.GetOrderHistoryResponse, error)
 	// WatchOrder streams the order's events as they happen: each version once, in
-	// order, beginning after after_version. Who was cut off goes on with the last
-	// version that it has seen, on any replica. Between events there is a heartbeat
-	// at least every 15 seconds: a response without an event. The stream ends well
-	// after an event that leaves the order CONFIRMED or CANCELLED and is its last;
-	// with unavailable when the server stops or has too many streams; with aborted
-	// when the reader is too slow. In all three cases: come again.
+	// order, beginning after after_version. Every 10 seconds there is a sign of
+	// life, a response without an event. The stream ends well when the order is
+	// CONFIRMED or CANCELLED and nothing more is known of it. It ends with
+	// unavailable when the server stops, has too many streams, or has served this
+	// one for 15 minutes: come again, on any replica, with the last version seen.
 	WatchOrder(context.Context, *v1.WatchOrderRequest) (OrderServiceWatchOrderClientStream, error)
 	// ResumeOrder takes up a wait again: the command that is not answered is sent
 	// anew, with all of its time and re-sends. For operators. An order that waits
@@ -191,12 +190,11 @@ type OrderServiceHandler interface {
 	// GetOrderHistory reads the order's events, oldest first: what happened, when.
 	GetOrderHistory(context.Context, *v1.GetOrderHistoryRequest) (*v1.GetOrderHistoryResponse, error)
 	// WatchOrder streams the order's events as they happen: each version once, in
-	// order, beginning after after_version. Who was cut off goes on with the last
-	// version that it has seen, on any replica. Between events there is a heartbeat
-	// at least every 15 seconds: a response without an event. The stream ends well
-	// after an event that leaves the order CONFIRMED or CANCELLED and is its last;
-	// with unavailable when the server stops or has too many streams; with aborted
-	// when the reader is too slow. In all three cases: come again.
+	// order, beginning after after_version. Every 10 seconds there is a sign of
+	// life, a response without an event. The stream ends well when the order is
+	// CONFIRMED or CANCELLED and nothing more is known of it. It ends with
+	// unavailable when the server stops, has too many streams, or has served this
+	// one for 15 minutes: come again, on any replica, with the last version seen.
 	WatchOrder(context.Context, *v1.WatchOrderRequest, OrderServiceWatchOrderServerStream) error
 	// ResumeOrder takes up a wait again: the command that is not answered is sent
 	// anew, with all of its time and re-sends. For operators. An order that waits

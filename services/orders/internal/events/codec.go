@@ -84,13 +84,10 @@ func eventProto(r order.Recorded) proto.Message {
 		case order.NoStep:
 		}
 	case order.CancellationStarted:
-		m := &ordersv1.OrderCancellationStarted{
-			OrderId: id, Reason: ordersv1.CancelReason(e.Reason), Detail: e.Detail, Deadline: stamp(e.Deadline),
+		return &ordersv1.OrderCancellationStarted{
+			OrderId: id, Reason: ordersv1.CancelReason(e.Reason), Detail: e.Detail, Undo: undoProto(e.Undo), Deadline: stamp(e.Deadline),
+			Operator: e.By.Operator, OperatorReason: e.By.Reason,
 		}
-		for left := e.Undo; left != 0; left = left.Without(left.Last()) {
-			m.Undo = append(m.Undo, ordersv1.Step(left.Last()))
-		}
-		return m
 	case order.StepUndone:
 		return &ordersv1.OrderStepUndone{
 			OrderId: id, Step: ordersv1.Step(e.Step), AnswerVersion: e.Answer, Deadline: stamp(e.Deadline),
@@ -102,7 +99,17 @@ func eventProto(r order.Recorded) proto.Message {
 			OrderId: id, Step: ordersv1.Step(e.Step), Resends: e.Resends, Deadline: stamp(e.Deadline),
 		}
 	case order.OperatorNeeded:
-		return &ordersv1.OrderNeedsOperator{OrderId: id, Detail: e.Detail}
+		return &ordersv1.OrderNeedsOperator{
+			OrderId: id, Detail: e.Detail, Step: ordersv1.Step(e.Step), AnswerVersion: e.Answer, Undo: undoProto(e.Undo),
+		}
+	case order.Resumed:
+		return &ordersv1.OrderResumed{
+			OrderId: id, Operator: e.By.Operator, Reason: e.By.Reason, Undo: undoProto(e.Undo), Deadline: stamp(e.Deadline),
+		}
+	case order.Settled:
+		return &ordersv1.OrderSettled{
+			OrderId: id, Operator: e.By.Operator, Reason: e.By.Reason, Status: ordersv1.OrderStatus(e.As),
+		}
 	}
 	panic(fmt.Sprintf("no encoding for event %T", r.Event))
 }
@@ -150,11 +157,10 @@ func (Codec) Stored(typ string, data []byte) (order.Event, error) {
 		})
 	case "orders.v1.OrderCancellationStarted":
 		return decode(data, &ordersv1.OrderCancellationStarted{}, func(m *ordersv1.OrderCancellationStarted) (order.Event, error) {
-			e := order.CancellationStarted{Reason: order.Reason(m.GetReason()), Detail: m.GetDetail(), Deadline: instant(m.GetDeadline())}
-			for _, s := range m.GetUndo() {
-				e.Undo = e.Undo.With(order.Step(s))
-			}
-			return e, nil
+			return order.CancellationStarted{
+				Reason: order.Reason(m.GetReason()), Detail: m.GetDetail(), Undo: undo(m.GetUndo()), Deadline: instant(m.GetDeadline()),
+				By: order.By{Operator: m.GetOperator(), Reason: m.GetOperatorReason()},
+			}, nil
 		})
 	case "orders.v1.OrderStepUndone":
 		return decode(data, &ordersv1.OrderStepUndone{}, func(m *ordersv1.OrderStepUndone) (order.Event, error) {
@@ -170,7 +176,19 @@ func (Codec) Stored(typ string, data []byte) (order.Event, error) {
 		})
 	case "orders.v1.OrderNeedsOperator":
 		return decode(data, &ordersv1.OrderNeedsOperator{}, func(m *ordersv1.OrderNeedsOperator) (order.Event, error) {
-			return order.OperatorNeeded{Detail: m.GetDetail()}, nil
+			return order.OperatorNeeded{
+				Detail: m.GetDetail(), Step: order.Step(m.GetStep()), Answer: m.GetAnswerVersion(), Undo: undo(m.GetUndo()),
+			}, nil
+		})
+	case "orders.v1.OrderResumed":
+		return decode(data, &ordersv1.OrderResumed{}, func(m *ordersv1.OrderResumed) (order.Event, error) {
+			by := order.By{Operator: m.GetOperator(), Reason: m.GetReason()}
+			return order.Resumed{By: by, Undo: undo(m.GetUndo()), Deadline: instant(m.GetDeadline())}, nil
+		})
+	case "orders.v1.OrderSettled":
+		return decode(data, &ordersv1.OrderSettled{}, func(m *ordersv1.OrderSettled) (order.Event, error) {
+			by := order.By{Operator: m.GetOperator(), Reason: m.GetReason()}
+			return order.Settled{By: by, As: order.Status(m.GetStatus())}, nil
 		})
 	}
 	return nil, fmt.Errorf("unknown event type %q", typ)
@@ -198,6 +216,21 @@ func decode[M proto.Message](data []byte, m M, read func(M) (order.Event, error)
 		return nil, fmt.Errorf("%s: %w", m.ProtoReflect().Descriptor().FullName(), err)
 	}
 	return read(m)
+}
+
+// undoProto lists steps in the order of undoing.
+func undoProto(left order.Steps) (list []ordersv1.Step) {
+	for ; left != 0; left = left.Without(left.Last()) {
+		list = append(list, ordersv1.Step(left.Last()))
+	}
+	return list
+}
+
+func undo(list []ordersv1.Step) (steps order.Steps) {
+	for _, s := range list {
+		steps = steps.With(order.Step(s))
+	}
+	return steps
 }
 
 func moneyProto(m money.Money) *moneyv1.Money {

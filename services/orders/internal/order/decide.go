@@ -9,13 +9,19 @@ import (
 	"example.com/ballast/pkg/money"
 )
 
-// Refusals of a customer's wish. Answers and deadlines are never refused: what
-// is late or repeated decides nothing.
+// Refusals of a person's wish. Answers and deadlines are never refused: what is
+// late or repeated decides nothing.
 var (
 	// ErrConfirmed means that the order is past the point of no return.
 	ErrConfirmed = errors.New("order is confirmed and can't be cancelled")
-	// ErrNeedsOperator means that a person must end the order first.
+	// ErrNeedsOperator means that an operator must end the order first.
 	ErrNeedsOperator = errors.New("order waits for an operator")
+	// ErrNothingToResume means that no command is outstanding.
+	ErrNothingToResume = errors.New("order waits for nothing that could be taken up again")
+	// ErrStillOpen means that the order moves by itself and is not to be settled.
+	ErrStillOpen = errors.New("order is still open")
+	// ErrEnded means that the order has ended in another way than it is settled.
+	ErrEnded = errors.New("order has ended otherwise")
 )
 
 // Fact is what an order can be told.
@@ -41,8 +47,12 @@ const (
 	Undone
 )
 
-// Cancel is the customer's wish to undo the order.
-type Cancel struct{ Detail string }
+// Cancel is the wish to undo the order: the customer's, or an operator's, who may
+// also begin the undoing of an order that waits for one.
+type Cancel struct {
+	Detail string // in the customer's words
+	By     By     // zero for the customer
+}
 
 // DeadlinePassed is the sweeper's look at an order that waits.
 type DeadlinePassed struct{}
@@ -50,6 +60,8 @@ type DeadlinePassed struct{}
 func (Answer) fact()         {}
 func (Cancel) fact()         {}
 func (DeadlinePassed) fact() {}
+func (Resume) fact()         {}
+func (Settle) fact()         {}
 
 // Command asks a participant to do a step, or to undo it.
 type Command struct {
@@ -68,28 +80,26 @@ func Place(e WasPlaced, now time.Time, p Policy) (WasPlaced, Command) {
 }
 
 // Decide says what follows from a fact: the events to store and the commands to
-// send, in order. No events means that the fact changes nothing. Only Cancel
-// can be refused, with ErrConfirmed or ErrNeedsOperator.
+// send, in order. No events means that the fact changes nothing. Only a person's
+// wish can be refused: Cancel, Resume and Settle, with one of the errors above.
 func Decide(s State, f Fact, now time.Time, p Policy) ([]Event, []Command, error) {
 	d := decision{s: s, now: now, p: p}
+	var err error
 	switch f := f.(type) {
 	case Answer:
 		d.answer(f)
 	case Cancel:
-		switch {
-		case s.Status == Confirmed:
-			return nil, nil, ErrConfirmed
-		case s.Status == NeedsOperator:
-			return nil, nil, ErrNeedsOperator
-		case s.Status.pending() != NoStep:
-			d.compensate(ByCustomer, f.Detail, upTo(s.Status.pending()))
-		}
+		err = d.cancel(f)
+	case Resume:
+		err = d.resume(f)
+	case Settle:
+		err = d.settle(f)
 	case DeadlinePassed:
 		if s.Status.Open() && !now.Before(s.Deadline) {
 			d.overdue()
 		}
 	}
-	return d.events, d.commands, nil
+	return d.events, d.commands, err
 }
 
 type decision struct {
@@ -121,31 +131,34 @@ func (d *decision) send(step Step, undo bool) {
 	d.commands = append(d.commands, c)
 }
 
-// answer sorts a participant's word by where the order stands. An answer that
-// is not newer than what was taken in is a duplicate.
+// answer sorts a participant's word by where the order stands.
 func (d *decision) answer(a Answer) {
-	if a.Step == NoStep || a.Version <= d.s.Seen[a.Step] {
+	if a.Step == NoStep || d.known(a) {
 		return
 	}
 	switch d.s.Status {
 	case Placed, Reserved, Charged:
 		d.forward(a)
 	case Cancelling, NeedsOperator:
-		// A forward answer needs nothing: its undoing is on its way. An undoing
-		// that an operator was called for goes on by itself when it is answered
-		// after all.
-		if a.Outcome == Undone && d.s.Undo.Has(a.Step) {
-			d.undone(a)
-		}
+		d.backward(a)
 	case Confirmed:
 		if a.Outcome != Done {
-			d.emit(OperatorNeeded{Detail: fmt.Sprintf("%v was undone after the order was confirmed", a.Step)})
+			d.contradicted(a, "was undone after the order was confirmed", 0)
 		}
 	case Cancelled:
 		if a.Outcome == Done {
-			d.emit(OperatorNeeded{Detail: fmt.Sprintf("%v was done after the order was cancelled", a.Step)})
+			d.contradicted(a, "was done after the order was cancelled", Steps(0).With(a.Step))
 		}
 	}
+}
+
+// known says that an answer is not newer than what was taken in: a duplicate.
+// But a participant that is asked a second time to undo says the same again, and
+// that is the answer which is waited for.
+func (d *decision) known(a Answer) bool {
+	seen := d.s.Seen[a.Step]
+	repeated := a.Version == seen && a.Outcome == Undone && d.s.Undo.Has(a.Step)
+	return a.Version <= seen && !repeated
 }
 
 // forward handles an answer while the order goes ahead. An answer for a step
@@ -165,21 +178,46 @@ func (d *decision) forward(a Answer) {
 		d.emit(e)
 	case a.Step == pending && a.Outcome == Rejected:
 		// A rejected step was not done: only those before it are undone.
-		d.compensate(rejectedBecause(a.Step), a.Detail, upTo(a.Step-1))
+		d.compensate(CancellationStarted{Reason: rejectedBecause(a.Step), Detail: a.Detail, Undo: upTo(a.Step - 1)})
 	case a.Outcome == Done:
 	default:
-		d.compensate(StepWasUndone, a.Detail, upTo(pending))
+		d.compensate(CancellationStarted{Reason: StepWasUndone, Detail: a.Detail, Undo: upTo(pending)})
 	}
 }
 
+// backward handles an answer while steps are being undone, or should be.
+func (d *decision) backward(a Answer) {
+	undoing := d.s.Undo.Has(a.Step)
+	switch {
+	case a.Outcome == Undone && undoing:
+		// Also when an operator was called for it: answered after all, it goes on
+		// by itself.
+		d.undone(a)
+	case a.Outcome != Done || undoing:
+		// A forward answer needs nothing: its undoing is on its way.
+	case d.s.Status == Cancelling:
+		// Done, though nobody here remembers having sent it: see forward.
+		d.compensate(CancellationStarted{Reason: d.s.Reason, Detail: d.s.Detail, Undo: d.s.Undo.With(a.Step)})
+	case d.s.Reason != NoReason:
+		d.contradicted(a, "was done after the order was cancelled", d.s.Undo.With(a.Step))
+	}
+}
+
+// contradicted calls an operator, and takes the answer in, so that its duplicate
+// does not call again.
+func (d *decision) contradicted(a Answer, how string, undo Steps) {
+	d.emit(OperatorNeeded{Detail: fmt.Sprintf("%v %s", a.Step, how), Step: a.Step, Answer: a.Version, Undo: undo})
+}
+
 // compensate begins the undoing, last step first.
-func (d *decision) compensate(reason Reason, detail string, undo Steps) {
-	if undo == 0 {
-		d.emit(WasCancelled{Reason: reason, Detail: detail})
+func (d *decision) compensate(e CancellationStarted) {
+	if e.Undo == 0 {
+		d.emit(WasCancelled{Reason: e.Reason, Detail: e.Detail})
 		return
 	}
-	d.emit(CancellationStarted{Reason: reason, Detail: detail, Undo: undo, Deadline: d.deadline()})
-	d.send(undo.Last(), true)
+	e.Deadline = d.deadline()
+	d.emit(e)
+	d.send(e.Undo.Last(), true)
 }
 
 // undone takes in one undoing and asks for the next.
@@ -210,7 +248,7 @@ func (d *decision) overdue() {
 	case cancelling:
 		d.emit(OperatorNeeded{Detail: fmt.Sprintf("undoing %v was never answered", step)})
 	default:
-		d.compensate(TimedOut, fmt.Sprintf("%v was not answered in time", step), upTo(step))
+		d.compensate(CancellationStarted{Reason: TimedOut, Detail: fmt.Sprintf("%v was not answered in time", step), Undo: upTo(step)})
 	}
 }
 

@@ -44,6 +44,7 @@ type CancellationStarted struct {
 	Detail   string
 	Undo     Steps
 	Deadline time.Time
+	By       By // the operator who decided it; zero for the customer or the platform
 }
 
 // StepUndone says that one step was undone.
@@ -66,8 +67,44 @@ type StepResent struct {
 	Deadline time.Time
 }
 
-// OperatorNeeded says that the platform can't end the order by itself.
-type OperatorNeeded struct{ Detail string }
+// OperatorNeeded says that the platform can't end the order by itself: an undoing
+// was never answered (NoStep), or an answer contradicts the order's end.
+type OperatorNeeded struct {
+	Detail string
+	Step   Step  // whose answer contradicts
+	Answer int64 // the version of the participant's record
+	Undo   Steps // what is to be undone when the order is resumed
+}
+
+// Resumed says that an operator let the order wait anew.
+type Resumed struct {
+	By       By
+	Undo     Steps // still to be undone; none when the order goes ahead
+	Deadline time.Time
+}
+
+// Settled says that an operator has ended the order.
+type Settled struct {
+	By By
+	As Status // Confirmed or Cancelled
+}
+
+// By is the operator who decided something, and why: the audit trail is in the
+// order's own events. The reason is for operators: the customer reads the detail.
+type By struct{ Operator, Reason string }
+
+// Decided tells which operator decided an event, and why; false when none did.
+func Decided(e Event) (By, bool) {
+	switch e := e.(type) {
+	case CancellationStarted:
+		return e.By, e.By != By{}
+	case Resumed:
+		return e.By, true
+	case Settled:
+		return e.By, true
+	}
+	return By{}, false
+}
 
 func (WasPlaced) event()           {}
 func (StepDone) event()            {}
@@ -76,6 +113,8 @@ func (StepUndone) event()          {}
 func (WasCancelled) event()        {}
 func (StepResent) event()          {}
 func (OperatorNeeded) event()      {}
+func (Resumed) event()             {}
+func (Settled) event()             {}
 
 // Evolve folds one event into the state. It never fails: what was decided is a
 // fact.
@@ -104,9 +143,33 @@ func Evolve(s State, r Recorded) State {
 		s.Resends, s.Deadline = e.Resends, e.Deadline
 	case OperatorNeeded:
 		s.Detail = e.Detail
+		if e.Step != NoStep {
+			s.Seen[e.Step], s.Undo = e.Answer, e.Undo
+		}
 		s.enter(NeedsOperator, r.At, time.Time{})
+	case Resumed:
+		status := s.Status
+		if e.Undo != 0 {
+			s.Undo, status = e.Undo, Cancelling
+		}
+		s.enter(status, r.At, e.Deadline)
+	case Settled:
+		s.settle(e)
+		s.enter(e.As, r.At, time.Time{})
 	}
 	return s
+}
+
+// settle forgets what was still to be undone: a person has seen to it. A reason
+// of cancellation stands in every cancelled order, and in no confirmed one.
+func (s *State) settle(e Settled) {
+	s.Undo, s.Detail = 0, "settled by an operator"
+	switch {
+	case e.As == Confirmed:
+		s.Reason = NoReason
+	case s.Reason == NoReason:
+		s.Reason = ByOperator
+	}
 }
 
 // enter begins a new wait.

@@ -17,11 +17,16 @@ import (
 //	   |rejected            |                     |                      |
 //	   v                    v                     v                      |
 //	CANCELLED <--undone-- CANCELLING (rejected, cancelled, too late)     |
-//	   |                    |                                            |
-//	   +--contradicted------+<--never answered--> NEEDS_OPERATOR <-------+
+//	   |                  |     ^                                        |
+//	   |      never answered   resumed, cancelled by an operator         |
+//	   |                  v     |                                        |
+//	   +--contradicted--> NEEDS_OPERATOR <--contradicted-----------------+
+//	                            |
+//	                            +--settled--> CONFIRMED or CANCELLED
 //
 // CONFIRMED is the point of no return for the customer. CANCELLED is entered
-// only when every step that was sent, and not rejected, was answered undone.
+// only when every step that was sent, and not rejected, was answered undone, or
+// when an operator says that it is so.
 type Status uint8
 
 // The numbers are stored and published: they never change.
@@ -114,6 +119,7 @@ const (
 	ShipmentRefused Reason = 4
 	TimedOut        Reason = 5
 	StepWasUndone   Reason = 6
+	ByOperator      Reason = 7
 )
 
 // rejectedBecause names the reason of a cancellation that a step's rejection causes.
@@ -148,7 +154,8 @@ type State struct {
 	// Lines are there when the state was folded from the events. The stored
 	// projection leaves them out: only a re-sent ReserveStock needs them.
 	Lines []Line
-	// Undo are the steps still to be undone while the order is cancelling.
+	// Undo are the steps still to be undone while the order is cancelling, or
+	// waits for an operator.
 	Undo Steps
 	// Seen is, for each step, the highest version of the participant's record
 	// that an event of this order has taken in. An answer at or below it is a

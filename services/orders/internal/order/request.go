@@ -13,6 +13,9 @@ var ErrNotFound = errors.New("no such order")
 // ErrKeyReused means that the idempotency key was used for another request.
 var ErrKeyReused = errors.New("idempotency key was used for another request")
 
+// ErrTooManyWatchers means that this process streams to as many as it may.
+var ErrTooManyWatchers = errors.New("too many orders are watched")
+
 // PriceChanged means that the customer expected another total.
 type PriceChanged struct{ Expected, Actual money.Money }
 
@@ -51,15 +54,28 @@ type View struct {
 	Recipient Recipient // empty once erased
 }
 
+// Filter of a list of orders; what is zero lets all pass.
+type Filter struct {
+	Customer string
+	Status   Status
+}
+
+// ErrVersionChanged means that the order is not at the version at which it was to
+// be changed.
+var ErrVersionChanged = errors.New("order has changed")
+
 // Told is a fact about one order.
 type Told struct {
 	Order ids.ID
 	Fact  Fact
-	Trace string // W3C traceparent of whoever says so
+	// OnlyAt, when it is not zero, is the only version at which the fact counts;
+	// at any other the verdict is ErrVersionChanged.
+	OnlyAt int64
+	Trace  string // W3C traceparent of whoever says so
 }
 
 // Verdict is what became of one fact.
 type Verdict struct {
 	State State // after the fact; without lines
-	Err   error // ErrNotFound, ErrConfirmed or ErrNeedsOperator
+	Err   error // ErrNotFound, ErrVersionChanged, or Decide's refusal
 }

@@ -39,7 +39,7 @@ func (s *Store) Place(ctx context.Context, placements []order.Placement) (result
 		}
 		return results
 	}
-	s.committed(stored)
+	s.committed(ctx, stored)
 	return results
 }
 

@@ -31,20 +31,32 @@ func (r storedEvent) decode(codec Codec) (order.Recorded, error) {
 
 // The lines live in the first event alone; the recipient in a row of its own.
 const selectViews = `
-SELECT o.order_id, o.status, o.version, o.reason, o.detail, o.updated_at, e.type, e.data, e.occurred_at, r.address
+SELECT o.order_id, o.status, o.version, o.undo, o.resends, o.since, o.deadline, o.reason, o.detail, o.updated_at,
+    e.type, e.data, e.occurred_at, r.address
 FROM orders o
 JOIN order_events e ON e.order_id = o.order_id AND e.version = 1
 LEFT JOIN order_recipients r ON r.order_id = o.order_id`
 
 const selectView = selectViews + ` WHERE o.order_id = @order_id`
 
-// Pages are by id, newest first: UUIDv7 rise with time. An empty customer means
-// every customer.
-const selectCustomerPage = selectViews + `
-WHERE o.customer_id = @customer AND o.order_id < @before ORDER BY o.order_id DESC LIMIT @count`
-
-const selectPage = selectViews + `
-WHERE o.order_id < @before ORDER BY o.order_id DESC LIMIT @count`
+// pageQuery pages by id, newest first: UUIDv7 rise with time. Each filter has a
+// statement of its own, so that each has the plan of its index.
+func pageQuery(f order.Filter) string {
+	query := selectViews + ` WHERE o.order_id < @before`
+	if f.Customer != "" {
+		query += ` AND o.customer_id = @customer`
+	}
+	switch {
+	case f.Status == order.NeedsOperator:
+		query += ` AND o.needs_operator`
+	case f.Status.Open():
+		query += ` AND o.open`
+	}
+	if f.Status != 0 {
+		query += ` AND o.status = @status`
+	}
+	return query + ` ORDER BY o.order_id DESC LIMIT @count`
+}
 
 // Get reads one order, or order.ErrNotFound.
 func (s *Store) Get(ctx context.Context, id ids.ID) (order.View, error) {
@@ -58,14 +70,17 @@ func (s *Store) Get(ctx context.Context, id ids.ID) (order.View, error) {
 	return views[0], nil
 }
 
-// List reads up to count orders with ids below before, newest first: one
-// customer's, or everybody's when customer is empty.
-func (s *Store) List(ctx context.Context, customer string, before ids.ID, count int) ([]order.View, error) {
-	query, args := selectPage, pgx.StrictNamedArgs{"before": before, "count": count}
-	if customer != "" {
-		query, args["customer"] = selectCustomerPage, customer
+// List reads up to count orders that pass the filter, with ids below before,
+// newest first.
+func (s *Store) List(ctx context.Context, f order.Filter, before ids.ID, count int) ([]order.View, error) {
+	args := pgx.StrictNamedArgs{"before": before, "count": count}
+	if f.Customer != "" {
+		args["customer"] = f.Customer
 	}
-	views, err := s.views(ctx, query, args)
+	if f.Status != 0 {
+		args["status"] = int16(f.Status)
+	}
+	views, err := s.views(ctx, pageQuery(f), args)
 	if err != nil {
 		return nil, fmt.Errorf("list orders: %w", err)
 	}
@@ -81,8 +96,9 @@ func (s *Store) views(ctx context.Context, query string, args pgx.StrictNamedArg
 		var now order.State
 		var first storedEvent
 		var address []byte
-		if err := row.Scan(&now.ID, &now.Status, &now.Version, &now.Reason, &now.Detail, &now.UpdatedAt,
-			&first.typ, &first.data, &first.at, &address); err != nil {
+		var deadline *time.Time
+		if err := row.Scan(&now.ID, &now.Status, &now.Version, &now.Undo, &now.Resends, &now.Since, &deadline, &now.Reason, &now.Detail,
+			&now.UpdatedAt, &first.typ, &first.data, &first.at, &address); err != nil {
 			return order.View{}, err
 		}
 		first.order, first.version = now.ID, 1
@@ -92,6 +108,10 @@ func (s *Store) views(ctx context.Context, query string, args pgx.StrictNamedArg
 		}
 		v := order.View{State: order.Evolve(order.State{}, recorded)}
 		v.Status, v.Version, v.Reason, v.Detail, v.UpdatedAt = now.Status, now.Version, now.Reason, now.Detail, now.UpdatedAt.UTC()
+		v.Undo, v.Resends, v.Since, v.Deadline = now.Undo, now.Resends, now.Since.UTC(), time.Time{}
+		if deadline != nil {
+			v.Deadline = deadline.UTC()
+		}
 		if address != nil {
 			err = json.Unmarshal(address, &v.Recipient)
 		}
@@ -122,6 +142,27 @@ func (s *Store) History(ctx context.Context, id ids.ID) ([]order.Recorded, error
 		return nil, order.ErrNotFound
 	}
 	return events, nil
+}
+
+// Both branches read an index of few rows: orders that are under way, and those
+// that wait for a person.
+const countUnfinished = `
+SELECT status, count(*) FROM orders WHERE open GROUP BY status
+UNION ALL SELECT status, count(*) FROM orders WHERE needs_operator GROUP BY status`
+
+// Unfinished counts the orders that have not ended, by status.
+func (s *Store) Unfinished(ctx context.Context) (map[order.Status]int64, error) {
+	counts := make(map[order.Status]int64)
+	rows, err := s.Pool.Query(ctx, countUnfinished)
+	if err == nil {
+		var status order.Status
+		var n int64
+		_, err = pgx.ForEachRow(rows, []any{&status, &n}, func() error { counts[status] = n; return nil })
+	}
+	if err != nil {
+		return nil, fmt.Errorf("count unfinished orders: %w", err)
+	}
+	return counts, nil
 }
 
 // upsertProducts keeps the higher version, whatever the order of arrival.

@@ -10,6 +10,7 @@ import (
 	"example.com/ballast/pkg/lease"
 	"example.com/ballast/pkg/outbox"
 	"example.com/ballast/pkg/testkit"
+	"example.com/ballast/services/orders/internal/order"
 )
 
 // Every statement fits the migrated schema.
@@ -27,8 +28,10 @@ func TestStatementsPrepare(t *testing.T) {
 	for name, sql := range map[string]string{
 		"lockOrders": lockOrders, "updateOrders": updateOrders, "insertEvents": insertEvents, "selectStates": selectStates,
 		"selectByKey": selectByKey, "selectProducts": selectProducts, "insertOrders": insertOrders, "insertRecipients": insertRecipients,
-		"selectView": selectView, "selectCustomerPage": selectCustomerPage, "selectPage": selectPage, "selectHistory": selectHistory,
-		"upsertProducts": upsertProducts, "claimOverdue": claimOverdue, "selectOverdue": selectOverdue, "selectFirstEvents": selectFirstEvents,
+		"selectView": selectView, "selectHistory": selectHistory, "countUnfinished": countUnfinished,
+		"everybody's page": pageQuery(order.Filter{}), "page of an operator": pageQuery(order.Filter{Status: order.NeedsOperator}),
+		"page of a customer": pageQuery(order.Filter{Customer: "c", Status: order.Placed}),
+		"upsertProducts":     upsertProducts, "claimOverdue": claimOverdue, "selectOverdue": selectOverdue, "selectFirstEvents": selectFirstEvents,
 	} {
 		rewritten, _, err := pgx.NamedArgs{}.RewriteQuery(t.Context(), conn.Conn(), sql, nil)
 		if err != nil {

@@ -8,6 +8,7 @@
 package postgres
 
 import (
+	"context"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -44,7 +45,7 @@ type Config struct {
 	Now func() time.Time
 	// Committed is called after every commit that wrote events, with the
 	// orders as they are now: it wakes the relay.
-	Committed func([]order.State)
+	Committed func(context.Context, []order.State)
 }
 
 // Store is safe for concurrent use.
@@ -114,7 +115,7 @@ func lost(err error, guard string) error {
 }
 
 // committed tells of changes that are durable now.
-func (s *Store) committed(changes []*change) {
+func (s *Store) committed(ctx context.Context, changes []*change) {
 	if len(changes) == 0 {
 		return
 	}
@@ -122,7 +123,7 @@ func (s *Store) committed(changes []*change) {
 	for i, c := range changes {
 		states[i] = c.after
 	}
-	s.Committed(states)
+	s.Committed(ctx, states)
 }
 
 // withEvents leaves out what changes nothing: duplicates are free.

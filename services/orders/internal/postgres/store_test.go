@@ -40,7 +40,7 @@ func setup(t *testing.T) *bundle {
 	}
 	b := &bundle{pool: testkit.Postgres(t, migrations), now: time.Date(2026, 1, 2, 3, 4, 5, 123456789, time.UTC)}
 	b.Store = postgres.New(postgres.Config{
-		Pool: b.pool, Codec: events.Codec{}, Committed: func([]order.State) {}, Now: func() time.Time { return b.now },
+		Pool: b.pool, Codec: events.Codec{}, Committed: func(context.Context, []order.State) {}, Now: func() time.Time { return b.now },
 		Policy: order.Policy{ResendAfter: 30 * time.Second, MaxResends: 3, CompensateAfter: 10 * time.Minute},
 	})
 	products := []order.Product{{SKU: "A", Price: gbp(255), Version: 1}, {SKU: "B", Price: gbp(339), Version: 1}}
@@ -358,7 +358,7 @@ func TestPagesAndOwners(t *testing.T) {
 	last := ids.ID{0: 0xff}
 	seen := 0
 	for {
-		page, err := b.List(t.Context(), "c", last, 2)
+		page, err := b.List(t.Context(), order.Filter{Customer: "c"}, last, 2)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -376,7 +376,7 @@ func TestPagesAndOwners(t *testing.T) {
 	if seen != 5 {
 		t.Errorf("%d orders on all pages, want 5", seen)
 	}
-	if everybody, err := b.List(t.Context(), "", ids.ID{0: 0xff}, 100); len(everybody) != 10 || err != nil {
+	if everybody, err := b.List(t.Context(), order.Filter{}, ids.ID{0: 0xff}, 100); len(everybody) != 10 || err != nil {
 		t.Errorf("everybody has %d orders, %v", len(everybody), err)
 	}
 	if _, err := b.Get(t.Context(), ids.New()); !errors.Is(err, order.ErrNotFound) {

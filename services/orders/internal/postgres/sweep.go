@@ -76,13 +76,18 @@ func (s *Store) Sweep(ctx context.Context, count int, steps []order.Step) (int, 
 	if err != nil {
 		return 0, fmt.Errorf("sweep overdue orders: %w", err)
 	}
-	s.committed(changes)
+	s.committed(ctx, changes)
 	return len(changes), nil
+}
+
+// querier is a pool or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
 // addLines reads the lines of the orders that wait for stock: they are what a
 // re-sent ReserveStock carries.
-func (s *Store) addLines(ctx context.Context, tx pgx.Tx, states []order.State) error {
+func (s *Store) addLines(ctx context.Context, db querier, states []order.State) error {
 	at := make(map[ids.ID]int)
 	var list uuids
 	for i, state := range states {
@@ -94,7 +99,7 @@ func (s *Store) addLines(ctx context.Context, tx pgx.Tx, states []order.State) e
 	if len(list) == 0 {
 		return nil
 	}
-	rows, err := tx.Query(ctx, selectFirstEvents, pgx.StrictNamedArgs{"order_ids": list})
+	rows, err := db.Query(ctx, selectFirstEvents, pgx.StrictNamedArgs{"order_ids": list})
 	if err != nil {
 		return err
 	}

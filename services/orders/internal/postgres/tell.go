@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,7 +30,7 @@ func (s *Store) Tell(ctx context.Context, told []order.Told) (verdicts []order.V
 	if err != nil {
 		return nil, fmt.Errorf("tell orders %d facts: %w", len(told), err)
 	}
-	s.committed(changes)
+	s.committed(ctx, changes)
 	return verdicts, nil
 }
 
@@ -50,6 +51,10 @@ func (s *Store) decide(told []order.Told, states map[ids.ID]order.State) ([]orde
 			c = &change{before: state, after: state, trace: t.Trace}
 			byOrder[t.Order] = c
 			changes = append(changes, c)
+		}
+		if t.OnlyAt != 0 && t.OnlyAt != c.after.Version {
+			verdicts[i] = order.Verdict{State: c.after, Err: order.ErrVersionChanged}
+			continue
 		}
 		events, commands, err := order.Decide(c.after, t.Fact, at, s.Policy)
 		c.record(events, commands, at)
@@ -77,6 +82,12 @@ func (s *Store) states(ctx context.Context, told []order.Told) (map[ids.ID]order
 	states, err := pgx.CollectRows(rows, scanState)
 	if err != nil {
 		return nil, fmt.Errorf("read %d orders: %w", len(list), err)
+	}
+	// The one fact on which a command with the lines may be sent again.
+	if slices.ContainsFunc(told, func(t order.Told) bool { _, is := t.Fact.(order.Resume); return is }) {
+		if err := s.addLines(ctx, s.Pool, states); err != nil {
+			return nil, fmt.Errorf("read the lines of orders: %w", err)
+		}
 	}
 	byID := make(map[ids.ID]order.State, len(states))
 	for _, state := range states {

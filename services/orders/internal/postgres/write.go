@@ -23,7 +23,7 @@ SELECT FROM orders WHERE order_id = ANY(@order_ids::uuid[]) ORDER BY order_id FO
 
 const updateOrders = `
 UPDATE orders o SET
-    status = n.status, open = n.open, version = n.version, undo = n.undo,
+    status = n.status, open = n.open, needs_operator = (n.status = 7), version = n.version, undo = n.undo,
     seen_reserve = n.seen_reserve, seen_charge = n.seen_charge, seen_ship = n.seen_ship,
     resends = n.resends, since = n.since, deadline = n.deadline,
     reason = n.reason, detail = n.detail, updated_at = n.updated_at

@@ -22,6 +22,13 @@ import (
 // long enough for a conflict or a full queue to pass, short for a person.
 const retryAfter = time.Second
 
+// watchAgain is what a client is told whose stream finds no place: places become
+// free as orders end, after seconds.
+const watchAgain = 5 * time.Second
+
+// errStreamOld ends a stream after maxStream.
+var errStreamOld = errors.New("stream is too old")
+
 // forClient is the one mapping from this service's errors to the client's. What
 // is not named here becomes Internal at the edge, with a fixed message.
 func forClient(err error) error {
@@ -46,6 +53,20 @@ func forClient(err error) error {
 		return edge.Error(connect.CodeFailedPrecondition, "the order is confirmed and can't be cancelled any more", "ORDER_CONFIRMED", nil)
 	case errors.Is(err, order.ErrNeedsOperator):
 		return edge.Error(connect.CodeFailedPrecondition, "the order waits for an operator", "ORDER_NEEDS_OPERATOR", nil)
+	case errors.Is(err, order.ErrNothingToResume):
+		return edge.Error(connect.CodeFailedPrecondition,
+			"nothing is outstanding that could be sent again: cancel the order or settle it", "NOTHING_TO_RESUME", nil)
+	case errors.Is(err, order.ErrStillOpen):
+		return edge.Error(connect.CodeFailedPrecondition,
+			"the order still moves by itself: only one in NEEDS_OPERATOR is settled by hand", "ORDER_STILL_OPEN", nil)
+	case errors.Is(err, order.ErrEnded):
+		return edge.Error(connect.CodeFailedPrecondition, "the order has ended otherwise", "ORDER_HAS_ENDED", nil)
+	case errors.Is(err, order.ErrVersionChanged):
+		return edge.Error(connect.CodeFailedPrecondition, "the order is not at the expected version any more", "VERSION_CHANGED", nil)
+	case errors.Is(err, order.ErrTooManyWatchers):
+		return edge.RetryLater(connect.CodeUnavailable, "too many orders are watched at this moment", "TOO_MANY_STREAMS", watchAgain)
+	case errors.Is(err, errStreamOld):
+		return edge.RetryLater(connect.CodeUnavailable, "the stream has lasted long enough; come again", "STREAM_TOO_OLD", retryAfter)
 	case errors.Is(err, batch.ErrFull), errors.Is(err, batch.ErrStopped):
 		return edge.RetryLater(connect.CodeUnavailable, "too many orders at this moment", "OVERLOADED", retryAfter)
 	case errors.Is(err, pg.ErrConflict):
@@ -70,7 +91,25 @@ func orderProto(v order.View) *ordersv1.Order {
 	for i, l := range v.Lines {
 		o.Lines[i] = &ordersv1.OrderLine{Sku: l.SKU, Quantity: l.Quantity, UnitPrice: moneyProto(l.Price)}
 	}
+	o.Wait = waitProto(v.State)
 	return o
+}
+
+func waitProto(s order.State) *ordersv1.Wait {
+	w := &ordersv1.Wait{Since: timestamppb.New(s.Since), Resends: s.Resends}
+	switch {
+	case s.Status == order.NeedsOperator:
+		w.What = "an operator"
+		return w
+	case s.Status == order.Cancelling:
+		w.What = "undoing " + s.Awaits().String()
+	case s.Status.Open():
+		w.What = s.Awaits().String()
+	default:
+		return nil
+	}
+	w.Deadline = timestamppb.New(s.Deadline)
+	return w
 }
 
 func recipient(a *ordersv1.Address) order.Recipient {
@@ -82,18 +121,28 @@ func moneyProto(m money.Money) *moneyv1.Money {
 }
 
 // historyProto folds along the way, so that each event shows the status after it.
-func historyProto(recorded []order.Recorded) []*ordersv1.OrderEvent {
+func historyProto(recorded []order.Recorded, operator bool) []*ordersv1.OrderEvent {
 	events := make([]*ordersv1.OrderEvent, len(recorded))
 	var s order.State
 	for i, r := range recorded {
 		s = order.Evolve(s, r)
-		name, detail := describe(r.Event)
-		events[i] = &ordersv1.OrderEvent{
-			Version: r.Version, Type: "orders.v1." + name, OccurTime: timestamppb.New(r.At),
-			Status: ordersv1.OrderStatus(s.Status), Detail: detail,
-		}
+		events[i] = eventProto(r, s.Status, operator)
 	}
 	return events
+}
+
+// eventProto is an event as an operator sees it, or a customer, who does not
+// learn which person decided.
+func eventProto(r order.Recorded, after order.Status, operator bool) *ordersv1.OrderEvent {
+	name, detail := describe(r.Event)
+	e := &ordersv1.OrderEvent{
+		Version: r.Version, Type: "orders.v1." + name, OccurTime: timestamppb.New(r.At),
+		Status: ordersv1.OrderStatus(after), Detail: detail,
+	}
+	if by, ok := order.Decided(r.Event); ok && operator {
+		e.Operator, e.Reason = by.Operator, by.Reason
+	}
+	return e
 }
 
 // describe names an event as its stored type does, with a line for people.
@@ -113,6 +162,10 @@ func describe(e order.Event) (name, detail string) {
 		return "OrderStepResent", fmt.Sprintf("%s, re-send %d", e.Step, e.Resends)
 	case order.OperatorNeeded:
 		return "OrderNeedsOperator", e.Detail
+	case order.Resumed:
+		return "OrderResumed", "waits anew"
+	case order.Settled:
+		return "OrderSettled", "settled as " + e.As.String()
 	}
 	return "", ""
 }

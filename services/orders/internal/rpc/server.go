@@ -12,7 +12,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	ordersv1 "example.com/ballast/gen/orders/v1"
-	"example.com/ballast/gen/orders/v1/ordersv1connect"
 	"example.com/ballast/pkg/edge"
 	"example.com/ballast/pkg/ids"
 	"example.com/ballast/pkg/message"
@@ -30,20 +29,18 @@ const (
 type Orders struct {
 	Place   func(context.Context, order.Placement) (order.State, error)
 	Get     func(context.Context, ids.ID) (order.View, error)
-	List    func(ctx context.Context, customer string, before ids.ID, count int) ([]order.View, error)
+	List    func(ctx context.Context, f order.Filter, before ids.ID, count int) ([]order.View, error)
 	History func(context.Context, ids.ID) ([]order.Recorded, error)
 	Tell    func(context.Context, []order.Told) ([]order.Verdict, error)
+	// Subscribe fails with order.ErrTooManyWatchers.
+	Subscribe func(context.Context, ids.ID) (Updates, error)
 }
 
 // Server implements orders.v1.OrderService.
-type Server struct {
-	ordersv1connect.UnimplementedOrderServiceHandler
-
-	orders Orders
-}
+type Server struct{ orders Orders }
 
 // New makes a server.
-func New(orders Orders) *Server { return &Server{orders: orders} }
+func New(orders Orders) *Server { return &Server{orders} }
 
 // PlaceOrder stores an order, once for each key of a customer.
 func (s *Server) PlaceOrder(ctx context.Context, req *ordersv1.PlaceOrderRequest) (*ordersv1.PlaceOrderResponse, error) {
@@ -70,9 +67,9 @@ func (s *Server) GetOrder(ctx context.Context, req *ordersv1.GetOrderRequest) (*
 // ListOrders reads a page of the caller's orders; an operator's are everybody's.
 func (s *Server) ListOrders(ctx context.Context, req *ordersv1.ListOrdersRequest) (*ordersv1.ListOrdersResponse, error) {
 	caller, _ := edge.Caller(ctx)
-	customer := caller.Customer
+	filter := order.Filter{Customer: caller.Customer, Status: order.Status(req.GetStatus())} //nolint:gosec // its rule allows few values
 	if caller.Operator {
-		customer = ""
+		filter.Customer = ""
 	}
 	before, err := parsePageToken(req.GetPageToken())
 	if err != nil {
@@ -82,7 +79,7 @@ func (s *Server) ListOrders(ctx context.Context, req *ordersv1.ListOrdersRequest
 	if size == 0 {
 		size = defaultPageSize
 	}
-	views, err := s.orders.List(ctx, customer, before, size)
+	views, err := s.orders.List(ctx, filter, before, size)
 	if err != nil {
 		return nil, forClient(err)
 	}
@@ -96,26 +93,6 @@ func (s *Server) ListOrders(ctx context.Context, req *ordersv1.ListOrdersRequest
 	return res, nil
 }
 
-// CancelOrder begins to undo an order of the caller.
-func (s *Server) CancelOrder(ctx context.Context, req *ordersv1.CancelOrderRequest) (*ordersv1.CancelOrderResponse, error) {
-	view, err := s.owned(ctx, req.GetOrderId())
-	if err != nil {
-		return nil, err
-	}
-	verdicts, err := s.orders.Tell(ctx, []order.Told{{
-		Order: view.ID, Fact: order.Cancel{Detail: req.GetReason()}, Trace: message.TraceParent(ctx),
-	}})
-	if err == nil {
-		err = verdicts[0].Err
-	}
-	if err != nil {
-		return nil, forClient(err)
-	}
-	after := verdicts[0].State
-	after.Lines = view.Lines
-	return &ordersv1.CancelOrderResponse{Order: orderProto(order.View{State: after, Recipient: view.Recipient})}, nil
-}
-
 // GetOrderHistory reads the events of an order of the caller.
 func (s *Server) GetOrderHistory(ctx context.Context, req *ordersv1.GetOrderHistoryRequest) (*ordersv1.GetOrderHistoryResponse, error) {
 	view, err := s.owned(ctx, req.GetOrderId())
@@ -126,7 +103,8 @@ func (s *Server) GetOrderHistory(ctx context.Context, req *ordersv1.GetOrderHist
 	if err != nil {
 		return nil, forClient(err)
 	}
-	return &ordersv1.GetOrderHistoryResponse{Events: historyProto(recorded)}, nil
+	caller, _ := edge.Caller(ctx)
+	return &ordersv1.GetOrderHistoryResponse{Events: historyProto(recorded, caller.Operator)}, nil
 }
 
 // owned reads an order that the caller may see. Another customer's order does

@@ -57,7 +57,9 @@ func setup(t *testing.T) *shop {
 			}
 			return s.order, nil
 		},
-		List: func(context.Context, string, ids.ID, int) ([]order.View, error) { return []order.View{s.order}, s.fail },
+		List: func(context.Context, order.Filter, ids.ID, int) ([]order.View, error) {
+			return []order.View{s.order}, s.fail
+		},
 		History: func(context.Context, ids.ID) ([]order.Recorded, error) {
 			return []order.Recorded{{Order: s.order.ID, Version: 1, Event: order.WasPlaced{ID: s.order.ID, Lines: s.order.Lines, Total: s.order.Total}}}, nil
 		},
@@ -206,6 +208,7 @@ func TestAnotherCustomersOrderDoesNotExist(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	body := `{"orderId":"` + s.order.ID.String() + `"}`
+	withReason := `{"orderId":"` + s.order.ID.String() + `","reason":"why"}`
 	for _, c := range []struct {
 		who    edge.Identity
 		status int
@@ -214,7 +217,7 @@ func TestAnotherCustomersOrderDoesNotExist(t *testing.T) {
 		{edge.Identity{Customer: "somebody else"}, 404},
 		{edge.Identity{Customer: "ops", Operator: true}, 200},
 	} {
-		for _, method := range []string{"GetOrder", "GetOrderHistory", "CancelOrder"} {
+		for method, body := range map[string]string{"GetOrder": body, "GetOrderHistory": body, "CancelOrder": withReason} {
 			if status, answer := s.call(t, method, "Bearer "+s.token(t, c.who, 0), "", body); status != c.status {
 				t.Errorf("%s as %+v: %d %s", method, c.who, status, answer)
 			}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"example.com/ballast/services/orders/internal/order"
+)
+
+// alarm calls people: an order that needs one is logged once, when it begins to,
+// and counted for as long as it does. The re-sends of undoings warn before.
+type alarm struct {
+	logger  *slog.Logger
+	failing metric.Int64Counter
+}
+
+// countTimeout bounds the counting at each scrape, so that a database that is
+// away does not take the other metrics with it.
+const countTimeout = time.Second
+
+// newAlarm also exports what unfinished counts, which every scrape asks anew.
+func newAlarm(logger *slog.Logger, unfinished func(context.Context) (map[order.Status]int64, error)) (*alarm, error) {
+	meter := otel.Meter("example.com/ballast/services/orders")
+	failing, err1 := meter.Int64Counter("orders.compensation.resends",
+		metric.WithDescription("Undoings that were not answered in time and were sent again."))
+	open, err2 := meter.Int64ObservableGauge("orders.unfinished", metric.WithDescription("Orders that have not ended, by status."))
+	stuck, err3 := meter.Int64ObservableGauge("orders.needs_operator", metric.WithDescription("Orders that only a person can end."))
+	_, err4 := meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		ctx, cancel := context.WithTimeout(ctx, countTimeout)
+		defer cancel()
+		counts, err := unfinished(ctx)
+		if err != nil {
+			return err
+		}
+		for _, status := range []order.Status{order.Placed, order.Reserved, order.Charged, order.Cancelling} {
+			o.ObserveInt64(open, counts[status], metric.WithAttributes(attribute.String("status", status.String())))
+		}
+		o.ObserveInt64(stuck, counts[order.NeedsOperator])
+		return nil
+	}, open, stuck)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return nil, fmt.Errorf("alarm: metrics: %w", err)
+	}
+	return &alarm{logger: logger, failing: failing}, nil
+}
+
+// committed looks at orders that were just written. Nothing is written to an
+// order that stays in NEEDS_OPERATOR but another contradiction, and nothing to
+// one that has been re-sent but what ends its wait.
+func (a *alarm) committed(ctx context.Context, states []order.State) {
+	for _, s := range states {
+		switch {
+		case s.Status == order.NeedsOperator:
+			a.logger.ErrorContext(ctx, "an order needs an operator: ballast order show "+s.ID.String(),
+				"order", s.ID.String(), "version", s.Version, "detail", s.Detail)
+		case s.Status == order.Cancelling && s.Resends > 0:
+			a.failing.Add(ctx, 1, metric.WithAttributes(attribute.String("step", s.Awaits().String())))
+			a.logger.WarnContext(ctx, "undoing is not answered, it was asked for again", "order", s.ID.String(),
+				"step", s.Awaits().String(), "resends", s.Resends, "since", s.Since, "next_look", s.Deadline)
+		}
+	}
+}
