@@ -33,10 +33,10 @@ func RetryTopic(topic, group string) string { return topic + "." + group + ".ret
 // DLQTopic is where group puts records of topic that it has given up.
 func DLQTopic(topic, group string) string { return topic + "." + group + ".dlq" }
 
-// Lag returns by topic how many records group has not committed yet, retry
-// topics included. A topic of which it has never committed anything is missing
-// while the group has no member.
-func Lag(ctx context.Context, adm *kadm.Client, group string) (map[string]int64, error) {
+// Lag returns by topic and partition how many records group has not committed
+// yet, retry topics included. A topic of which it has never committed anything is
+// missing while the group has no member.
+func Lag(ctx context.Context, adm *kadm.Client, group string) (map[string]map[int32]int64, error) {
 	lags, err := adm.Lag(ctx, group)
 	if err == nil {
 		err = lags.Error()
@@ -44,16 +44,17 @@ func Lag(ctx context.Context, adm *kadm.Client, group string) (map[string]int64,
 	if err != nil {
 		return nil, fmt.Errorf("lag of group %s: %w", group, err)
 	}
-	byTopic := make(map[string]int64)
+	lag := make(map[string]map[int32]int64)
 	for topic, partitions := range lags[group].Lag {
-		for _, l := range partitions {
+		lag[topic] = make(map[int32]int64, len(partitions))
+		for p, l := range partitions {
 			if l.Err != nil {
-				return nil, fmt.Errorf("lag of group %s on %s/%d: %w", group, topic, l.Partition, l.Err)
+				return nil, fmt.Errorf("lag of group %s on %s/%d: %w", group, topic, p, l.Err)
 			}
-			byTopic[topic] += l.Lag
+			lag[topic][p] = l.Lag
 		}
 	}
-	return byTopic, nil
+	return lag, nil
 }
 
 // Logger lets a client log through l: kgo.WithLogger(kafka.Logger(l)). It takes

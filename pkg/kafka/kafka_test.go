@@ -124,7 +124,7 @@ func TestLag(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(map[string]int64{topic: 2}, lag); d != "" {
+	if d := cmp.Diff(map[string]map[int32]int64{topic: {0: 2}}, lag); d != "" {
 		t.Error(d)
 	}
 }

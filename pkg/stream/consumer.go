@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -32,6 +33,7 @@ type Consumer struct {
 	faults  allowance
 	client  *kgo.Client
 	log     *slog.Logger
+	lag     atomic.Int64
 
 	// The loop's own.
 	stalled   bool      // pending waits for a backoff
@@ -106,6 +108,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(c.cfg.DrainTimeout, cancel) })
 	defer stop()
 
+	go c.watchLag(ctx)
 	c.log.Info("consuming", "topics", c.cfg.Topics)
 	for ctx.Err() == nil {
 		c.turn(ctx, work)

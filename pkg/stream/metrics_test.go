@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	sdk "go.opentelemetry.io/otel/sdk/metric"
@@ -55,6 +56,25 @@ func TestMetrics(t *testing.T) {
 	if d := cmp.Diff(numbers(5)[4:], b.journal.of("a")[3:]); d != "" {
 		t.Error(d)
 	}
+}
+
+// TestLag: what waits is known while the consumer is paused too; what is parked
+// waits for nobody.
+func TestLag(t *testing.T) {
+	b := setup(t, 1)
+	reader := sdk.NewManualReader()
+	cfg := b.faultConfig()
+	cfg.Meter = sdk.NewMeterProvider(sdk.WithReader(reader)).Meter("test")
+	cfg.Kafka.RetryDelays[0] = 3 * time.Second
+	b.journal.fail = faulty("0", 1)
+	b.send(0, "a", numbers(2)...)
+	c, _ := b.member(cfg)
+	b.eventually("parked", func() bool { return b.count(b.retry()) == 2 })
+	b.journal.failWith(func(int, stream.Record) error { return errDown })
+	b.send(0, "b", numbers(5)...)
+	b.eventually("five wait", func() bool { return c.Lag() == 5 && collect(t, reader)[stream.MetricLag+"/"] > 0 })
+	b.journal.failWith(nil)
+	b.eventually("none waits", func() bool { return c.Lag() == 0 && b.lag() == 0 })
 }
 
 // collect returns counts and gauges by name, counters and gauges with their reason.

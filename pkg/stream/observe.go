@@ -24,6 +24,7 @@ const (
 	MetricSetAside    = "ballast.stream.set.aside"    // records sent to or kept in the retry topic, by reason
 	MetricDeadLetters = "ballast.stream.dead.letters" // records, by reason
 	MetricPaused      = "ballast.stream.paused"       // 1 while nothing is taken, by reason
+	MetricLag         = "ballast.stream.lag"          // records that the group has not finished, by topic and partition; each member reports it
 	MetricFuture      = "ballast.stream.future"       // records stamped later than now: a clock is wrong
 )
 
@@ -35,7 +36,7 @@ type metrics struct {
 	localWait, process               metric.Float64Histogram
 	batch                            metric.Int64Histogram
 	setAsides, deadLetters, inFuture metric.Int64Counter
-	paused                           metric.Int64Gauge
+	paused, lag                      metric.Int64Gauge
 }
 
 func newMetrics(m metric.Meter, group string) (*metrics, error) {
@@ -69,6 +70,8 @@ func newMetrics(m metric.Meter, group string) (*metrics, error) {
 		metric.WithExplicitBucketBoundaries(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024))
 	errs = append(errs, err)
 	s.paused, err = m.Int64Gauge(MetricPaused, metric.WithDescription("1 while nothing is taken, for this reason."))
+	errs = append(errs, err)
+	s.lag, err = m.Int64Gauge(MetricLag, metric.WithUnit("{record}"), metric.WithDescription("Records that the group has not finished; every member reports it."))
 	errs = append(errs, err)
 	return s, errors.Join(errs...)
 }
@@ -106,6 +109,10 @@ func (m *metrics) setPaused(ctx context.Context, from, to string) {
 			m.paused.Record(ctx, int64(v), metric.WithAttributes(m.group, attribute.String("reason", reason)))
 		}
 	}
+}
+
+func (m *metrics) setLag(ctx context.Context, topic string, partition int32, records int64) {
+	m.lag.Record(ctx, records, metric.WithAttributes(m.group, attribute.String("topic", topic), attribute.Int("partition", int(partition))))
 }
 
 // maxLinks caps the messages that a span points to: tuned by judgement.

@@ -35,7 +35,7 @@ func setup(t *testing.T, partitions int32) *bench {
 	b := &bench{t: t, topic: testkit.Unique(t, "orders"), group: testkit.Unique(t, "group")}
 	b.brokers = testkit.Kafka(t)
 	b.opts = kafka.Options(b.brokers, "test")
-	client, err := kgo.NewClient(append(b.opts, kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	client, err := kgo.NewClient(append(b.opts, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(1<<20))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,6 +76,12 @@ func settings(brokers []string, retryDelays ...time.Duration) kafka.Settings {
 // run starts a member of the group. stop ends it and waits until it has left.
 func (b *bench) run(cfg stream.Config) (stop func()) {
 	b.t.Helper()
+	_, stop = b.member(cfg)
+	return stop
+}
+
+func (b *bench) member(cfg stream.Config) (c *stream.Consumer, stop func()) {
+	b.t.Helper()
 	c, err := stream.New(cfg)
 	if err != nil {
 		b.t.Fatal(err)
@@ -95,7 +101,7 @@ func (b *bench) run(cfg stream.Config) (stop func()) {
 		}
 	})
 	b.t.Cleanup(stop)
-	return stop
+	return c, stop
 }
 
 // send produces one message per value to the partition, all of one key.
@@ -156,8 +162,10 @@ func (b *bench) lag() int64 {
 		b.t.Fatal(err)
 	}
 	var n int64
-	for _, l := range lags {
-		n += l
+	for _, partitions := range lags {
+		for _, l := range partitions {
+			n += l
+		}
 	}
 	return n
 }
