@@ -118,7 +118,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 }
 
 func (c *Consumer) options(ctx context.Context, topics []string) []kgo.Opt {
-	return append(c.cfg.Kafka.Options(c.cfg.Group),
+	return append(append(c.cfg.Kafka.Options(c.cfg.Group), ReplayOptions()...),
 		kgo.ConsumerGroup(c.cfg.Group),
 		// Several heartbeats may get lost, and the others hear soon of a rebalance.
 		kgo.SessionTimeout(c.cfg.Kafka.SessionTimeout),
@@ -142,11 +142,6 @@ func (c *Consumer) options(ctx context.Context, topics []string) []kgo.Opt {
 		kgo.OnPartitionsAssigned(func(_ context.Context, client *kgo.Client, added map[string][]int32) { c.assigned(ctx, client, added) }),
 		kgo.OnPartitionsRevoked(c.revoked),
 		kgo.OnPartitionsLost(c.revoked),
-		// A set-aside record stays in the partition of its own number, and must
-		// fit although it has grown by our headers.
-		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerBatchMaxBytes(maxSetAsideBytes),
-		kgo.RequiredAcks(kgo.AllISRAcks()),
 	)
 }
 

@@ -80,8 +80,7 @@ func Original(r *kgo.Record) *kgo.Record {
 // ReplayRecord returns the record that sends a dead letter of origin o back to
 // the group that gave it up: to its retry topic, due at once, with all its
 // attempts ahead of it. Records of its key that wait there already stay in
-// front. The producer must keep the partition (kgo.ManualPartitioner): only its
-// owner knows which keys are parked.
+// front. Its producer needs ReplayOptions.
 //
 // The count of replays goes up, and stays with the record whatever becomes of
 // it: a loop guard reads it in the next dead letter.
@@ -92,6 +91,17 @@ func ReplayRecord(dead *kgo.Record, o Origin) *kgo.Record {
 	return &kgo.Record{
 		Topic: kafka.RetryTopic(o.Topic, o.Group), Partition: o.Partition,
 		Key: dead.Key, Value: dead.Value, Headers: o.appendTo(headers),
+	}
+}
+
+// ReplayOptions are the options of a producer of set-aside records: each stays in
+// the partition of its own number, whose owner alone knows which keys are parked,
+// and must fit although it has grown by our headers.
+func ReplayOptions() []kgo.Opt {
+	return []kgo.Opt{
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerBatchMaxBytes(maxSetAsideBytes),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
 	}
 }
 

@@ -35,7 +35,7 @@ func setup(t *testing.T, partitions int32) *bench {
 	b := &bench{t: t, topic: testkit.Unique(t, "orders"), group: testkit.Unique(t, "group")}
 	b.brokers = testkit.Kafka(t)
 	b.opts = kafka.Options(b.brokers, "test")
-	client, err := kgo.NewClient(append(b.opts, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(1<<20))...)
+	client, err := kgo.NewClient(append(b.opts, stream.ReplayOptions()...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
