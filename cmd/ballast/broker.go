@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -17,7 +18,7 @@ import (
 // brokerCommand runs kfake as a child of `up`, so that the broker can be killed
 // and restarted like a real one.
 func brokerCommand() *cobra.Command {
-	var dir string
+	var dir, advertised string
 	var port int
 	cmd := &cobra.Command{
 		Use:    "broker",
@@ -25,17 +26,21 @@ func brokerCommand() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runBroker(cmd.Context(), dir, port)
+			return runBroker(cmd.Context(), dir, port, advertised)
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "data directory")
+	cmd.Flags().StringVar(&advertised, "advertised", "", "host:port that clients are told to use, such as a proxy's (default: the broker's own)")
 	cmd.Flags().IntVar(&port, "port", 0, "port on 127.0.0.1")
 	return cmd
 }
 
-func runBroker(ctx context.Context, dir string, port int) error {
+func runBroker(ctx context.Context, dir string, port int, advertised string) error {
 	cluster, err := kfake.NewCluster(
 		kfake.NumBrokers(1), kfake.Ports(port), kfake.DataDir(dir), kfake.ClusterID("ballast-local"),
+		kfake.ListenFn(func(network, address string) (net.Listener, error) {
+			return listenAs(ctx, network, address, advertised)
+		}),
 		kfake.GroupMinSessionTimeout(time.Second),
 		kfake.BrokerConfigs(map[string]string{
 			// Without the first, retention runs once an hour. Small segments, since
@@ -53,6 +58,28 @@ func runBroker(ctx context.Context, dir string, port int) error {
 	<-ctx.Done()
 	cluster.Close()
 	return nil
+}
+
+// elsewhere is a listener that says it listens at another address: kfake tells
+// clients what its listener says.
+type elsewhere struct {
+	net.Listener
+
+	addr net.Addr
+}
+
+func (e elsewhere) Addr() net.Addr { return e.addr }
+
+func listenAs(ctx context.Context, network, address, advertised string) (net.Listener, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, network, address)
+	if err != nil || advertised == "" {
+		return listener, err
+	}
+	addr, err := net.ResolveTCPAddr("tcp", advertised)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("--advertised: %w", err), listener.Close())
+	}
+	return elsewhere{listener, addr}, nil
 }
 
 // miniredisCommand stands in for redis-server where there is none.

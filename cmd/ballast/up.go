@@ -52,6 +52,7 @@ All other variables reach the services: LOG_LEVEL=debug ballast up.`,
 	flags.IntVar(&o.PortBase, "port-base", stack.DefaultPortBase, "orders listens on this port, all else above it")
 	flags.StringVar(&o.Broker, "broker", "kfake", "kfake, or apache for a real Apache Kafka (needs Java; Maven or KAFKA_HOME)")
 	flags.IntVar(&o.Replicas, "replicas", 1, "processes of each service; orders, say, become orders-1 and orders-2")
+	flags.BoolVar(&o.Proxied, "proxied", false, "put a proxy (toxiproxy) before every dependency, for faults of the network")
 	flags.BoolVar(&detach, "detach", false, "return once everything is ready; `ballast down` stops it")
 	flags.BoolVar(&o.Catalogue, "catalogue", true, "load the demo catalogue")
 	flags.BoolVar(&o.ServersOnly, "servers-only", false, "leave out the services, for who runs them in a debugger")

@@ -1,6 +1,7 @@
 package servers
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -31,6 +32,9 @@ type Kafka struct {
 	Dir string
 	// Port is for clients, ControllerPort for the broker's own quorum.
 	Port, ControllerPort int
+	// Advertised is the host:port that clients are told to use, such as that of a
+	// proxy; the broker's own when empty.
+	Advertised string
 	// Progress is told about what takes longer than a moment. May be nil.
 	Progress func(string)
 }
@@ -156,8 +160,8 @@ func (k Kafka) configure() (serverProperties string, err error) {
 	var text strings.Builder
 	values := struct {
 		Port, ControllerPort int
-		LogDir               string
-	}{k.Port, k.ControllerPort, filepath.Join(abs, "data")}
+		Advertised, LogDir   string
+	}{k.Port, k.ControllerPort, cmp.Or(k.Advertised, loopback(k.Port)), filepath.Join(abs, "data")}
 	if err := tmpl.Execute(&text, values); err != nil {
 		return "", err
 	}

@@ -10,7 +10,7 @@ import (
 // the ports and the directory, and that a directory is configured twice alike.
 func TestKafkaConfigures(t *testing.T) {
 	t.Parallel()
-	k := Kafka{Dir: t.TempDir(), Port: 1234, ControllerPort: 1235}
+	k := Kafka{Dir: t.TempDir(), Port: 1234, ControllerPort: 1235, Advertised: "127.0.0.1:9"}
 	for range 2 {
 		file, err := k.configure()
 		if err != nil {
@@ -22,6 +22,7 @@ func TestKafkaConfigures(t *testing.T) {
 		}
 		for _, want := range []string{
 			"listeners=PLAINTEXT://127.0.0.1:1234,CONTROLLER://127.0.0.1:1235\n",
+			"advertised.listeners=PLAINTEXT://127.0.0.1:9,CONTROLLER://127.0.0.1:1235\n",
 			"controller.quorum.bootstrap.servers=127.0.0.1:1235\n",
 			"log.dirs=" + k.Dir + "/data\n",
 		} {

@@ -110,6 +110,7 @@ func (u *upper) role(ctx context.Context, conn *pgx.Conn, admin, database, role 
 		return err
 	}
 	parsed.User, parsed.Path = url.UserPassword(role, password), "/"+database
+	parsed.Host = u.through("postgres-"+database, parsed.Host)
 	return writeFile(u.Home.urlFile(role), []byte(parsed.String()+"\n"), 0o600)
 }
 

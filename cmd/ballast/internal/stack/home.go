@@ -112,6 +112,9 @@ type Endpoints struct {
 	Postgres string `json:"postgres,omitempty"`
 	// Redis has the URL by service.
 	Redis map[string]string `json:"redis,omitempty"`
+	// Toxiproxy is the base URL of the API that takes network faults, in a stack
+	// with proxies.
+	Toxiproxy string `json:"toxiproxy,omitempty"`
 }
 
 // API is what a client of the public listeners wants to know.

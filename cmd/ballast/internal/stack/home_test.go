@@ -90,11 +90,16 @@ func TestLayoutGivesEveryPortOnce(t *testing.T) {
 			ports = append(ports, l.Service(i, r), l.Admin(i, r))
 		}
 	}
+	ports = append(ports, l.Toxiproxy())
+	for i := range proxied {
+		ports = append(ports, l.Proxy(i))
+	}
 	slices.Sort(ports)
 	want := []int{
 		8080, 8081, 8082, 8083, 8084, 8085, 8086, 8087, 8088, 8090,
 		8100, 8101, 8102, 8103, 8104, 8105, 8106, 8107, 8108, 8110,
 		8120, 8121, 8122, 8123, 8124, 8125,
+		8130, 8131, 8132, 8133, 8134, 8135, 8136, 8137, 8138,
 	}
 	if diff := cmp.Diff(want, ports); diff != "" {
 		t.Error(diff)

@@ -37,6 +37,7 @@ const MaxReplicas = 3
 //	+40          Postgres
 //	+41 +42      Kafka and its controller
 //	+43 ... +45  the Redis of orders, inventory, payments
+//	+50          toxiproxy's API, and from +51 its proxies
 type Layout struct{ Base int }
 
 // portSpan is how many ports a stack takes from its base.
@@ -66,6 +67,12 @@ func (l Layout) KafkaController() int { return l.Base + 42 }
 
 // Redis is the port of the Redis of services[i].
 func (l Layout) Redis(i int) int { return l.Base + 43 + i }
+
+// Toxiproxy is the port of the API that takes network faults.
+func (l Layout) Toxiproxy() int { return l.Base + 50 }
+
+// Proxy is the port of the proxy before proxied[i].
+func (l Layout) Proxy(i int) int { return l.Base + 51 + i }
 
 // API is where the first replicas of such a stack answer.
 func (l Layout) API() api.Endpoints {

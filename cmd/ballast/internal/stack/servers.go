@@ -65,6 +65,9 @@ func (u *upper) servers(ctx context.Context) ([]Child, error) {
 		}
 		children = append(children, redis)
 	}
+	if u.Proxied {
+		children = append(children, u.toxiproxy())
+	}
 	return children, nil
 }
 
@@ -112,10 +115,12 @@ func (u *upper) kafka(ctx context.Context) (*Child, error) {
 		return nil, nil
 	}
 	port := u.layout.Kafka()
-	u.endpoints.Kafka = []string{local(port)}
+	// Clients go to the address that the broker names, whatever they were told.
+	advertised := u.through("kafka", local(port))
+	u.endpoints.Kafka = []string{advertised}
 	if u.Broker == "apache" {
 		p, err := servers.Kafka{
-			Dir: u.Home.Path("kafka-apache"), Port: port, ControllerPort: u.layout.KafkaController(),
+			Dir: u.Home.Path("kafka-apache"), Port: port, Advertised: advertised, ControllerPort: u.layout.KafkaController(),
 			Progress: func(line string) { u.console.Printf("%s", line) },
 		}.Process(ctx)
 		if err != nil {
@@ -129,7 +134,7 @@ func (u *upper) kafka(ctx context.Context) (*Child, error) {
 		Name:  "kafka",
 		About: "kfake, a broker written in Go that keeps its log in files; --broker apache runs the real one",
 		Command: func(context.Context) (*exec.Cmd, error) {
-			return exec.Command(u.Self, "broker", "--dir", u.Home.Path("kafka-kfake"), "--port", strconv.Itoa(port)), nil
+			return exec.Command(u.Self, "broker", "--dir", u.Home.Path("kafka-kfake"), "--port", strconv.Itoa(port), "--advertised", advertised), nil
 		},
 		Ready:   func(ctx context.Context) error { return servers.KafkaAnswers(ctx, local(port)) },
 		Ports:   []Port{{port, "kafka"}},

@@ -51,11 +51,11 @@ func (u *upper) services() ([]Child, error) {
 			"POSTGRES_URL_FILE":           u.Home.urlFile(name + "_app"),
 			"POSTGRES_MIGRATION_URL_FILE": u.Home.urlFile(name + "_owner"),
 			"KAFKA_BROKERS":               strings.Join(u.endpoints.Kafka, ","),
-			"REDIS_URL":                   u.endpoints.Redis[name],
+			"REDIS_URL":                   u.throughURL("redis-"+name, u.endpoints.Redis[name]),
 			"JWT_PUBLIC_KEY_FILE":         u.Home.PublicKeyFile(),
 		}
 		if name == "payments" {
-			env["PROVIDER_URL"] = u.endpoints.Provider
+			env["PROVIDER_URL"] = u.throughURL("provider", u.endpoints.Provider)
 			env["PROVIDER_API_KEY"] = apiKey
 			env["WEBHOOK_SECRET"] = webhookSecret
 		}

@@ -69,3 +69,51 @@ func TestReplicasHaveNamesAndPortsOfTheirOwn(t *testing.T) {
 		}
 	}
 }
+
+// TestProxiedServicesSeeNothingElse: whatever a service is told to use is a
+// proxy's address, and every proxy stands before what it is named after.
+func TestProxiedServicesSeeNothingElse(t *testing.T) {
+	t.Parallel()
+	home := Home(t.TempDir())
+	if err := home.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	u := &upper{Options: Options{Home: home, Self: "ballast", Broker: "kfake", Proxied: true, Replicas: 1}, layout: Layout{9000}}
+	u.endpoints.Postgres = "127.0.0.1:9040"
+	u.endpoints.Redis = map[string]string{}
+	for i, service := range services {
+		u.endpoints.Redis[service] = "redis://" + local(u.layout.Redis(i)) + "/0"
+	}
+	if _, err := u.kafka(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	proxies, err := u.toxiproxy().Command(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"ballast", "toxiproxy", "--listen", "127.0.0.1:9050",
+		"--proxy", "postgres-orders,127.0.0.1:9051,127.0.0.1:9040", "--proxy", "postgres-inventory,127.0.0.1:9052,127.0.0.1:9040",
+		"--proxy", "postgres-payments,127.0.0.1:9053,127.0.0.1:9040", "--proxy", "kafka,127.0.0.1:9054,127.0.0.1:9041",
+		"--proxy", "redis-orders,127.0.0.1:9055,127.0.0.1:9043", "--proxy", "redis-inventory,127.0.0.1:9056,127.0.0.1:9044",
+		"--proxy", "redis-payments,127.0.0.1:9057,127.0.0.1:9045", "--proxy", "provider,127.0.0.1:9058,127.0.0.1:9010",
+	}
+	if diff := cmp.Diff(want, proxies.Args); diff != "" {
+		t.Error(diff)
+	}
+	children, err := u.services()
+	if err != nil {
+		t.Fatal(err)
+	}
+	payments, err := children[len(children)-1].Command(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, setting := range []string{
+		"KAFKA_BROKERS=127.0.0.1:9054", "REDIS_URL=redis://127.0.0.1:9057/0", "PROVIDER_URL=http://127.0.0.1:9058",
+	} {
+		if !slices.Contains(payments.Env, setting) {
+			t.Errorf("no %s in %v", setting, payments.Env)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -23,6 +24,8 @@ type Options struct {
 	Self string
 	// Replicas is the number of processes of each service, 1 when zero.
 	Replicas int
+	// Proxied puts a proxy before every dependency, for faults of the network.
+	Proxied bool
 	// ServersOnly leaves out the services: for those who run them in a debugger.
 	ServersOnly bool
 	// Catalogue loads the demo catalogue.
@@ -124,6 +127,9 @@ func (u *upper) check() error {
 	}
 	if u.Replicas > MaxReplicas {
 		return fmt.Errorf("--replicas %d: must be from 1 to %d", u.Replicas, MaxReplicas)
+	}
+	if u.Proxied && len(u.External.KafkaBrokers) > 0 {
+		return errors.New("--proxied: a broker that is there already names its own address to clients, which go past any proxy: unset KAFKA_BROKERS")
 	}
 	if u.ServersOnly {
 		return nil
