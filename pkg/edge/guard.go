@@ -8,8 +8,11 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"time"
 
 	"connectrpc.com/connect/v2"
+
+	"example.com/ballast/pkg/resilience"
 )
 
 // internalMessage is all that a client learns of an error that was not meant
@@ -46,6 +49,10 @@ func (s *Server) guard(next connect.ServerFunc) connect.ServerFunc {
 // forClient returns what the client may see of an error. Errors that were made
 // for it pass; the others are logged here, once, and replaced.
 func (s *Server) forClient(ctx context.Context, spec connect.Spec, err error) error {
+	if refused, ok := errors.AsType[*resilience.Refused](err); ok {
+		err = RetryLater(connect.CodeUnavailable, "something that this call needs does not answer at this moment",
+			"DEPENDENCY_UNAVAILABLE", refused.After)
+	}
 	if later, ok := errors.AsType[*retryLater](err); ok {
 		if info, ok := connect.CallInfoForServerContext(ctx); ok {
 			info.ResponseHeader().Set("Retry-After", strconv.Itoa(int(math.Ceil(later.after.Seconds()))))
@@ -85,7 +92,13 @@ func (s *Server) deadline(next connect.ServerFunc) connect.ServerFunc {
 		}
 		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
-		return next(ctx, spec, stream)
+		err := next(ctx, spec, stream)
+		// By the clock: on a busy machine the database's own timeout, which the
+		// deadline has set, may come before the context's.
+		if at, ok := ctx.Deadline(); ok && !time.Now().Before(at) && connect.CodeOf(err) == connect.CodeUnavailable {
+			return context.DeadlineExceeded
+		}
+		return err
 	}
 }
 

@@ -31,6 +31,25 @@ type Topic struct {
 	Config map[string]string
 }
 
+// Await is EnsureTopics for the start of a service: wait, such as
+// service.Host.Wait, says for what.
+func Await(ctx context.Context, client *kgo.Client, topics []Topic, wait func(ctx context.Context, what string, probe func(context.Context) error) error) error {
+	adm := kadm.NewClient(client)
+	return wait(ctx, "kafka at "+seeds(client), func(ctx context.Context) error {
+		err := ensureOnce(ctx, adm, topics)
+		if permanent(err) {
+			return &refusal{err}
+		}
+		return err
+	})
+}
+
+// refusal is an error that waiting does not heal.
+type refusal struct{ error }
+
+func (r *refusal) Unwrap() error   { return r.error }
+func (r *refusal) Permanent() bool { return true }
+
 // EnsureTopics creates the topics that are missing. A broker that is away is
 // waited for until ctx ends; each attempt is logged to the client's logger
 // (kgo.WithLogger).

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 )
 
 // scan measures the outbox about every second, in every process, and tells the
@@ -71,7 +73,13 @@ const channel = "outbox"
 // connect opens a connection of the relay's own: listening would occupy one of
 // the pool for ever.
 func (r *Relay) connect(ctx context.Context) (*pgx.Conn, error) {
-	return pgx.ConnectConfig(ctx, r.Pool.Config().ConnConfig)
+	config := r.Pool.Config().ConnConfig
+	// A wait for a notification ends with its context. The pool's connections ask
+	// the server to cancel first, and there is nothing to be cancelled.
+	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.DeadlineContextWatcherHandler{Conn: conn.Conn()}
+	}
+	return pgx.ConnectConfig(ctx, config)
 }
 
 // listen wakes the loop when another process notifies. Polling is the backstop,

@@ -50,6 +50,25 @@ func Transient(err error) bool {
 		errors.Is(err, pgconn.ErrConnClosed) || errors.As(err, &ne) || errors.As(err, &ce) || pgconn.SafeToRetry(err)
 }
 
+// Away says whether err means that the database does not serve: it can't be
+// reached, does not answer in time, or has no connection left. It is what counts
+// for a breaker. A lost race, a lock, a full disk (reads go on) and a caller who
+// left are not.
+func Away(err error) bool {
+	if err == nil || errors.Is(err, ErrConflict) || errors.Is(err, context.Canceled) {
+		return false
+	}
+	var pe *pgconn.PgError
+	if errors.As(err, &pe) {
+		switch pe.Code {
+		case "53300", "57014", "57P01", "57P02", "57P03": // Too many connections, statement timeout, shutdown, crash, starting up.
+			return true
+		}
+		return pe.Code[:2] == "08"
+	}
+	return Transient(err)
+}
+
 // DataFault says whether err is about the data of one of the rows: a value out
 // of range, or a constraint that nobody mapped to an outcome. In a batch it
 // tells that one of the items is to blame, not which.

@@ -85,6 +85,8 @@ func Open(ctx context.Context, config Config) (*pgxpool.Pool, error) {
 	params["idle_in_transaction_session_timeout"] = milliseconds(c.IdleTimeout)
 	// Compiling a plan pays for statements of seconds; ours take milliseconds.
 	params["jit"] = "off"
+	pc.PrepareConn = followDeadline(c.StatementTimeout)
+	pc.ConnConfig.BuildContextWatcherHandler = watch
 	if c.KeyLookups {
 		params["enable_seqscan"], params["enable_hashjoin"], params["enable_mergejoin"] = "off", "off", "off"
 	}
@@ -114,7 +116,7 @@ func milliseconds(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) 
 // number of tries is harmless.
 func await(ctx context.Context, logger *slog.Logger, cc *pgx.ConnConfig, ping func(context.Context) error) error {
 	const pause, logEvery = 250 * time.Millisecond, 5 * time.Second
-	name := fmt.Sprintf("%s:%d/%s", cc.Host, cc.Port, cc.Database)
+	name := address(cc)
 	var logged time.Time
 	for {
 		err := ping(ctx)

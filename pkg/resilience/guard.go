@@ -35,6 +35,24 @@ var (
 	ErrFull = errors.New("bulkhead is full")
 )
 
+// fullAfter is when to come back to a full bulkhead. By judgement: calls take
+// milliseconds, so a place is free long before.
+const fullAfter = time.Second
+
+// Refused is the error of a call that was not made.
+type Refused struct {
+	// Dependency that was not called.
+	Dependency string
+	// After is when another call is worth while.
+	After time.Duration
+	// Cause is ErrOpen or ErrFull.
+	Cause error
+}
+
+func (r *Refused) Error() string { return r.Dependency + ": " + r.Cause.Error() }
+
+func (r *Refused) Unwrap() error { return r.Cause }
+
 // Config of a Guard. Zero values mean the defaults that are given here; they are
 // chosen by judgement for a dependency on the same network.
 type Config struct {
@@ -61,13 +79,20 @@ type Config struct {
 	// errors, such as a declined card; default every error. An error after the
 	// caller went away is neither.
 	Failure func(error) bool
+	// Patience is how long an attempt must have had for the caller's deadline to
+	// count as the dependency's failure; default 0, any time. Without it a client
+	// that gives every call a millisecond opens the breaker for all others.
+	Patience time.Duration
 	// Retriable tells which failures are worth another attempt; default all.
 	Retriable func(error) bool
 	// The breaker opens when at least MinRequests attempts were made within
-	// Window (default 20 in 10s) and FailureRatio of them failed (default 0.5).
+	// Window (default 20 in 10s) and FailureRatio of them failed (default 0.5), or
+	// when Consecutive failed in a row (default 0: that is no reason). The latter
+	// is for callers that come one at a time, such as a consumer.
 	MinRequests  uint32
 	FailureRatio float64
 	Window       time.Duration
+	Consecutive  uint32
 	// OpenFor is how long it stays open (default 5s) before Probes attempts
 	// (default 3) are let through; all must succeed to close it.
 	OpenFor time.Duration
@@ -112,7 +137,11 @@ func (g *Guard) breakerSettings() gobreaker.Settings {
 		// Ten buckets: old attempts fade out instead of vanishing all at once.
 		Interval: g.cfg.Window, BucketPeriod: g.cfg.Window / 10,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
-			return c.Requests >= g.cfg.MinRequests && float64(c.TotalFailures) >= g.cfg.FailureRatio*float64(c.Requests)
+			if g.cfg.Consecutive > 0 && c.ConsecutiveFailures >= g.cfg.Consecutive {
+				return true
+			}
+			telling := c.Requests - c.TotalExclusions // without callers who left
+			return telling >= g.cfg.MinRequests && float64(c.TotalFailures) >= g.cfg.FailureRatio*float64(telling)
 		},
 		IsExcluded:   func(err error) bool { _, gone := errors.AsType[callerGone](err); return gone },
 		IsSuccessful: func(err error) bool { return err == nil || !g.cfg.Failure(err) },
@@ -124,6 +153,9 @@ func (g *Guard) breakerSettings() gobreaker.Settings {
 
 // State returns closed, half-open or open.
 func (g *Guard) State() string { return g.breaker.State().String() }
+
+// Healthy is false while the breaker is open: a call would be refused.
+func (g *Guard) Healthy() bool { return g.breaker.State() != gobreaker.StateOpen }
 
 // callerGone marks an error that says nothing about the dependency.
 type callerGone struct{ error }
@@ -177,15 +209,25 @@ func (g *Guard) attempt(ctx context.Context, fn func(context.Context) (any, erro
 		attempt, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
 		defer cancel()
 		v, err := fn(attempt)
-		// A caller who left is no failure. One whose deadline passed is: else a
-		// dependency that hangs would never open the breaker.
-		if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+		if err != nil && g.gone(ctx, began) {
 			err = callerGone{err}
 		}
 		return v, err
 	})
 	g.record(ctx, began, err)
 	return v, err
+}
+
+// gone says whether the caller, not the dependency, ended an attempt. A caller
+// who left is no failure. One whose deadline passed is, if it was patient: else
+// a dependency that hangs would never open the breaker.
+func (g *Guard) gone(ctx context.Context, began time.Time) bool {
+	// By the clock: on a busy machine the dependency's own timeout may come before
+	// the context's.
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		return time.Since(began) < g.cfg.Patience
+	}
+	return errors.Is(ctx.Err(), context.Canceled)
 }
 
 func (g *Guard) worthRetry(ctx context.Context, err error) bool {
@@ -219,9 +261,9 @@ func (g *Guard) named(err error) error {
 	}
 	switch {
 	case isOpen(err):
-		err = ErrOpen
+		return &Refused{Dependency: g.cfg.Name, After: g.cfg.OpenFor, Cause: ErrOpen}
 	case errors.Is(err, bulkhead.ErrFull):
-		err = ErrFull
+		return &Refused{Dependency: g.cfg.Name, After: fullAfter, Cause: ErrFull}
 	}
 	return fmt.Errorf("%s: %w", g.cfg.Name, err)
 }

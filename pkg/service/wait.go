@@ -16,12 +16,16 @@ const (
 	firstWait   = 100 * time.Millisecond
 	longestWait = 2 * time.Second
 	remindEvery = 10 * time.Second
+	// A dependency that takes a connection and says nothing must not end the wait
+	// for it: it is named, and asked again.
+	probeTimeout = 5 * time.Second
 )
 
 // permanent marks an error that waiting does not heal.
 type permanent struct{ error }
 
-func (p permanent) Unwrap() error { return p.error }
+func (p permanent) Unwrap() error   { return p.error }
+func (p permanent) Permanent() bool { return true }
 
 // Permanent marks an error of a probe that waiting does not heal, such as a
 // wrong password: Wait returns it at once.
@@ -35,26 +39,30 @@ func Permanent(err error) error {
 // Wait tries until a dependency answers: the order in which processes start must
 // not matter. While it waits, the log and /readyz say for what; what is best a
 // name with an address, such as "postgres at db:5432". It returns an error when
-// ctx ends or when the probe returns a Permanent one.
+// ctx ends or when the probe returns a Permanent one, or any with a method
+// Permanent that says so. A probe has probeTimeout to find out.
 func (h *Host) Wait(ctx context.Context, what string, probe func(context.Context) error) error {
+	h.waits.begin(what)
 	defer h.waits.done(what)
 	var reminded time.Time
 	began := time.Now()
 	for pause := firstWait; ; pause = min(2*pause, longestWait) {
-		err := probe(ctx)
+		err := within(ctx, probe)
 		if err == nil {
 			if !reminded.IsZero() {
 				h.Logger.Info(what+" is there", "waited", time.Since(began).Round(time.Millisecond).String())
 			}
 			return nil
 		}
-		if p, ok := errors.AsType[permanent](err); ok {
-			return fmt.Errorf("%s: %w", what, p.error)
+		if p, ok := errors.AsType[interface {
+			error
+			Permanent() bool
+		}](err); ok && p.Permanent() {
+			return fmt.Errorf("%s: %w", what, err)
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("waiting for %s: %w", what, ctx.Err())
 		}
-		h.waits.begin(what)
 		if time.Since(reminded) >= remindEvery {
 			reminded = time.Now()
 			h.Logger.Info("waiting for "+what, "error", err.Error())
@@ -65,6 +73,12 @@ func (h *Host) Wait(ctx context.Context, what string, probe func(context.Context
 			return fmt.Errorf("waiting for %s: %w", what, ctx.Err())
 		}
 	}
+}
+
+func within(ctx context.Context, probe func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	return probe(ctx)
 }
 
 // waits is what is being waited for now.

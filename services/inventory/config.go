@@ -7,6 +7,7 @@ import (
 
 	"example.com/ballast/pkg/config"
 	"example.com/ballast/pkg/kafka"
+	"example.com/ballast/pkg/pg"
 	"example.com/ballast/pkg/service"
 )
 
@@ -14,14 +15,8 @@ import (
 type Config struct {
 	service.Settings
 
-	// PostgresURL reaches the database as a role without DDL.
-	PostgresURL config.Secret `env:"POSTGRES_URL,required,notEmpty"`
-	// PostgresMigrationURL reaches it as its owner. When set, the schema is brought
-	// up to date at the start.
-	PostgresMigrationURL config.Secret `env:"POSTGRES_MIGRATION_URL"`
-	// PostgresConns bounds the pool: one for the consumer, one for the relay, the
-	// others for the API.
-	PostgresConns int32 `env:"POSTGRES_CONNS" envDefault:"8"`
+	// Postgres is the database of its own.
+	Postgres pg.Settings
 
 	// Kafka has the brokers, and how patient the consumer is.
 	Kafka kafka.Settings
@@ -41,13 +36,12 @@ type Config struct {
 
 // Validate joins everything that is wrong.
 func (c Config) Validate() error {
-	errs := []error{c.Kafka.Validate()}
+	errs := []error{c.Postgres.Validate(), c.Kafka.Validate()}
 	require := func(ok bool, format string, args ...any) {
 		if !ok {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	require(c.PostgresConns >= 3, "POSTGRES_CONNS=%d: want 3 or more", c.PostgresConns)
 	require(c.MaxBatch >= 1 && c.MaxBatch <= 4096, "MAX_BATCH=%d: want 1 to 4096", c.MaxBatch)
 	require(c.RepublishEvery >= time.Second, "REPUBLISH_EVERY=%s: want 1s or more", c.RepublishEvery)
 	for _, country := range c.UnservedCountries {

@@ -50,18 +50,12 @@ func run(ctx context.Context, cfg Config) error {
 // setup builds from the outside in, so that everything that is opened is there
 // before something needs it.
 func setup(ctx context.Context, cfg Config, h *service.Host) error {
-	if cfg.PostgresMigrationURL != "" {
-		if err := pg.Migrate(ctx, string(cfg.PostgresMigrationURL), postgres.Migrations(), h.Logger); err != nil {
-			return err
-		}
-	}
-	pool, err := pg.Open(ctx, pg.Config{
-		URL: string(cfg.PostgresURL), App: "inventory", MaxConns: cfg.PostgresConns, Logger: h.Logger,
-	})
+	db, err := pg.Connect(ctx, cfg.Postgres, pg.Config{App: "inventory", Logger: h.Logger}, postgres.Migrations(), h.Wait)
 	if err != nil {
 		return err
 	}
-	h.OnClose("postgres", func(context.Context) error { pool.Close(); return nil })
+	h.OnClose("postgres", db.Close)
+	pool := db.Work.Pool
 	client, err := connectKafka(ctx, cfg, h)
 	if err != nil {
 		return err
@@ -72,15 +66,19 @@ func setup(ctx context.Context, cfg Config, h *service.Host) error {
 		Pool: pool, Client: client, Lease: newLease(h, pool, "outbox", holder), Logger: h.Logger,
 	})
 	relay.Mount(h.Admin)
-	store := postgres.New(postgres.Config{
-		Pool:    pool,
+	// The same store twice: one on the connections of people, one on the work's.
+	stored := postgres.Config{
+		Pool:    db.API.Pool,
 		Decider: stock.NewDecider(cfg.UnservedCountries),
 		AnnounceProduct: func(p stock.Product) (message.Message, error) {
 			return events.EncodeProduct(p, time.Now())
 		},
 		Signal: relay.Signal,
-	})
-	consumer, err := newConsumer(cfg, h, store)
+	}
+	api := guarded{postgres.New(stored), db.API.Guard}
+	stored.Pool = pool
+	store := postgres.New(stored)
+	consumer, err := newConsumer(cfg, h, store, db.Work.Guard)
 	if err != nil {
 		return err
 	}
@@ -92,7 +90,7 @@ func setup(ctx context.Context, cfg Config, h *service.Host) error {
 		Republish: store.Republish,
 		Logger:    h.Logger,
 	}
-	if err := serve(cfg, h, store); err != nil {
+	if err := serve(cfg, h, api); err != nil {
 		return err
 	}
 	h.Go("outbox relay", relay.Run)

@@ -17,12 +17,14 @@ import (
 	"example.com/ballast/pkg/lease"
 	"example.com/ballast/pkg/outbox"
 	"example.com/ballast/pkg/pg"
+	"example.com/ballast/pkg/resilience"
 	"example.com/ballast/pkg/service"
 	"example.com/ballast/pkg/stream"
 	"example.com/ballast/services/inventory/internal/cache"
 	"example.com/ballast/services/inventory/internal/events"
 	"example.com/ballast/services/inventory/internal/postgres"
 	"example.com/ballast/services/inventory/internal/rpc"
+	"example.com/ballast/services/inventory/internal/stock"
 )
 
 // leaseTTL is how long the work of a crashed leader lies idle.
@@ -48,11 +50,11 @@ func connectKafka(ctx context.Context, cfg Config, h *service.Host) (*kgo.Client
 	topic := func(name string, config map[string]string) kafka.Topic {
 		return kafka.Topic{Name: name, Partitions: cfg.Kafka.Partitions, Replication: cfg.Kafka.Replication, Config: config}
 	}
-	err = kafka.EnsureTopics(ctx, client, []kafka.Topic{
+	err = kafka.Await(ctx, client, []kafka.Topic{
 		topic(events.CommandsTopic, nil),
 		topic(events.EventsTopic, nil),
 		topic(events.ProductsTopic, map[string]string{"cleanup.policy": "compact"}),
-	})
+	}, h.Wait)
 	if err != nil {
 		return nil, err
 	}
@@ -61,12 +63,16 @@ func connectKafka(ctx context.Context, cfg Config, h *service.Host) (*kgo.Client
 
 // newConsumer decides the commands. What violates a constraint that no outcome
 // has a name for must have been caused by a record, and is found by bisection.
-func newConsumer(cfg Config, h *service.Host, store *postgres.Store) (*stream.Consumer, error) {
+// While the guard is open it pauses, with its batch in hand.
+func newConsumer(cfg Config, h *service.Host, store *postgres.Store, guard *resilience.Guard) (*stream.Consumer, error) {
+	apply := func(ctx context.Context, commands []stock.Command, announce postgres.Announce) error {
+		return resilience.Run(ctx, guard, func(ctx context.Context) error { return store.Apply(ctx, commands, announce) })
+	}
 	return stream.New(stream.Config{
 		Kafka:       cfg.Kafka,
 		Group:       events.Group,
 		Topics:      []string{events.CommandsTopic},
-		Handler:     faults.Handler(h.Flags, "inventory", events.NewHandler(store.Apply, time.Now).HandleBatch),
+		Handler:     faults.Handler(h.Flags, "inventory", events.NewHandler(apply, time.Now).HandleBatch),
 		MaxBatch:    cfg.MaxBatch,
 		Transient:   pg.Transient,
 		RecordFault: pg.DataFault,
@@ -75,7 +81,7 @@ func newConsumer(cfg Config, h *service.Host, store *postgres.Store) (*stream.Co
 }
 
 // serve mounts the API.
-func serve(cfg Config, h *service.Host, store *postgres.Store) error {
+func serve(cfg Config, h *service.Host, store guarded) error {
 	redis, err := pkgcache.Open(string(cfg.RedisURL))
 	if err != nil {
 		return fmt.Errorf("REDIS_URL: %w", err)

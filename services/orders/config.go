@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"example.com/ballast/pkg/config"
 	"example.com/ballast/pkg/kafka"
+	"example.com/ballast/pkg/pg"
 	"example.com/ballast/pkg/service"
 	"example.com/ballast/services/orders/internal/order"
 )
@@ -15,11 +15,8 @@ import (
 type Config struct {
 	service.Settings
 
-	// PostgresURL is this service's own database, by the role without DDL.
-	PostgresURL config.Secret `env:"POSTGRES_URL,required"`
-	// PostgresMigrationURL is the same by its owner; when it is set, the service
-	// migrates at its start.
-	PostgresMigrationURL config.Secret `env:"POSTGRES_MIGRATION_URL"`
+	// Postgres is the database of its own.
+	Postgres pg.Settings
 	// Kafka has the brokers, and how patient the consumers are.
 	Kafka kafka.Settings
 	// JWTPublicKeyFile checks the bearer tokens: PEM, Ed25519.
@@ -33,6 +30,13 @@ type Config struct {
 	// WatchLimit caps the streams of WatchOrder; a stream costs a connection and
 	// about 60 KB.
 	WatchLimit int `env:"WATCH_LIMIT" envDefault:"1000"`
+
+	// OutboxMaxRows and OutboxMaxAge cap what waits for Kafka; beyond them
+	// PlaceOrder answers unavailable. A row holds the messages of one transaction,
+	// so the default is a few million orders at the most, and 20 MB when they come
+	// one by one.
+	OutboxMaxRows int64         `env:"OUTBOX_MAX_ROWS" envDefault:"20000"`
+	OutboxMaxAge  time.Duration `env:"OUTBOX_MAX_AGE" envDefault:"15m"`
 
 	// ResendAfter is the wait before a command is sent again, doubled each time.
 	ResendAfter time.Duration `env:"RESEND_AFTER" envDefault:"30s"`
@@ -52,12 +56,14 @@ func (c Config) policy() order.Policy {
 
 // Validate refuses settings under which the service would not do its work.
 func (c Config) Validate() error {
-	errs := []error{c.Kafka.Validate()}
+	errs := []error{c.Postgres.Validate(), c.Kafka.Validate()}
 	positive := func(name string, v int64) {
 		if v <= 0 {
 			errs = append(errs, fmt.Errorf("%s must be more than zero", name))
 		}
 	}
+	positive("OUTBOX_MAX_ROWS", c.OutboxMaxRows)
+	positive("OUTBOX_MAX_AGE", int64(c.OutboxMaxAge))
 	positive("INTAKE_BATCH", int64(c.IntakeBatch))
 	positive("INTAKE_QUEUE", int64(c.IntakeQueue))
 	positive("WATCH_LIMIT", int64(c.WatchLimit))

@@ -24,7 +24,6 @@ import (
 	"example.com/ballast/pkg/outbox"
 	"example.com/ballast/pkg/service"
 	"example.com/ballast/services/orders/internal/events"
-	"example.com/ballast/services/orders/internal/rpc"
 )
 
 func main() {
@@ -45,7 +44,7 @@ func main() {
 }
 
 func setup(ctx context.Context, host *service.Host, cfg Config) error {
-	pool, err := openPostgres(ctx, host, cfg)
+	db, err := openPostgres(ctx, host, cfg)
 	if err != nil {
 		return err
 	}
@@ -55,18 +54,18 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 	}
 	holder := ids.New().String() // one process, one name in the lease
 	relay := outbox.NewRelay(outbox.Config{
-		Pool: pool, Client: broker, Lease: lease.New(pool, "outbox", holder, 5*time.Second), Logger: host.Logger,
+		Pool: db.Work.Pool, Client: broker, Lease: lease.New(db.Work.Pool, "outbox", holder, 5*time.Second), Logger: host.Logger,
 	})
 	relay.Mount(host.Admin)
-	store, err := openStore(host, cfg, pool, relay.Signal)
+	api, store, err := openStores(host, cfg, db, relay.Signal)
 	if err != nil {
 		return err
 	}
 	intake := batch.New(batch.Config{
 		MaxBatch: cfg.IntakeBatch, MaxQueue: cfg.IntakeQueue, Workers: 1, Timeout: 5 * time.Second,
-	}, store.Place)
+	}, placeThrough(db.API.Guard, api.Place))
 
-	if err := consume(host, cfg, store); err != nil {
+	if err := consume(host, cfg, store, db.Work.Guard); err != nil {
 		return err
 	}
 	admin := kadm.NewClient(broker)
@@ -86,8 +85,5 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 		events.CaughtUp(admin, productsGroup, events.InventoryProducts)); err != nil {
 		return err
 	}
-	return serve(host, cfg, rpc.Orders{
-		Place: intake.Do, Get: store.Get, List: store.List, History: store.History, Tell: store.Tell,
-		Subscribe: subscribe(watchers),
-	})
+	return serve(host, cfg, guarded(db.API.Guard, api, underCap(cfg, relay.Stats, intake.Do), subscribe(watchers)))
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"connectrpc.com/connect/v2"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"example.com/ballast/gen/orders/v1/ordersv1connect"
@@ -24,23 +23,18 @@ import (
 	"example.com/ballast/services/orders/internal/rpc"
 )
 
-// openPostgres migrates, when it is told the owner's URL, and connects.
-func openPostgres(ctx context.Context, host *service.Host, cfg Config) (*pgxpool.Pool, error) {
+// openPostgres waits for the database, migrates when it is told the owner's URL,
+// and opens both pools.
+func openPostgres(ctx context.Context, host *service.Host, cfg Config) (*pg.Pools, error) {
 	migrations, err := postgres.Migrations()
 	if err != nil {
 		return nil, err
 	}
-	if url := string(cfg.PostgresMigrationURL); url != "" {
-		if err := pg.Migrate(ctx, url, migrations, host.Logger); err != nil {
-			return nil, err
-		}
+	db, err := pg.Connect(ctx, cfg.Postgres, pg.Config{App: "orders", KeyLookups: true, Logger: host.Logger}, migrations, host.Wait)
+	if err == nil {
+		host.OnClose("postgres", db.Close)
 	}
-	pool, err := pg.Open(ctx, pg.Config{URL: string(cfg.PostgresURL), App: "orders", KeyLookups: true, Logger: host.Logger})
-	if err != nil {
-		return nil, err
-	}
-	host.OnClose("postgres", func(context.Context) error { pool.Close(); return nil })
-	return pool, nil
+	return db, err
 }
 
 // openKafka connects and makes the topics that are missing.
@@ -50,25 +44,27 @@ func openKafka(ctx context.Context, host *service.Host, cfg Config) (*kgo.Client
 		return nil, fmt.Errorf("KAFKA_BROKERS: %w", err)
 	}
 	host.OnClose("kafka", func(context.Context) error { broker.Close(); return nil })
-	return broker, kafka.EnsureTopics(ctx, broker, events.Topics(cfg.Kafka.Partitions, cfg.Kafka.Replication))
+	return broker, kafka.Await(ctx, broker, events.Topics(cfg.Kafka.Partitions, cfg.Kafka.Replication), host.Wait)
 }
 
-// openStore makes the store; whatever it commits wakes the relay and may call a
-// person.
-func openStore(host *service.Host, cfg Config, pool *pgxpool.Pool, signal func()) (*postgres.Store, error) {
-	var store *postgres.Store
-	alarm, err := newAlarm(host.Logger, func(ctx context.Context) (map[order.Status]int64, error) { return store.Unfinished(ctx) })
+// openStores makes the same store twice, on the connections of people and on
+// those of the work. Whatever they commit wakes the relay and may call a person.
+func openStores(host *service.Host, cfg Config, db *pg.Pools, signal func()) (api, work *postgres.Store, err error) {
+	alarm, err := newAlarm(host.Logger, func(ctx context.Context) (map[order.Status]int64, error) { return work.Unfinished(ctx) })
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	store = postgres.New(postgres.Config{
-		Pool: pool, Codec: events.Codec{}, Policy: cfg.policy(), Now: time.Now,
+	c := postgres.Config{
+		Pool: db.API.Pool, Codec: events.Codec{}, Policy: cfg.policy(), Now: time.Now,
 		Committed: func(ctx context.Context, states []order.State) {
 			signal()
 			alarm.committed(ctx, states)
 		},
-	})
-	return store, nil
+	}
+	api = postgres.New(c)
+	c.Pool = db.Work.Pool
+	work = postgres.New(c)
+	return api, work, nil
 }
 
 // watch follows orders.events for the streams of this process.

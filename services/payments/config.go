@@ -7,6 +7,7 @@ import (
 
 	"example.com/ballast/pkg/config"
 	"example.com/ballast/pkg/kafka"
+	"example.com/ballast/pkg/pg"
 	"example.com/ballast/pkg/service"
 )
 
@@ -14,11 +15,8 @@ import (
 type Config struct {
 	service.Settings
 
-	// PostgresURL is this service's own database, by the role without DDL.
-	PostgresURL config.Secret `env:"POSTGRES_URL,required"`
-	// PostgresMigrationURL is the same by its owner; when it is set, the service
-	// migrates at its start.
-	PostgresMigrationURL config.Secret `env:"POSTGRES_MIGRATION_URL"`
+	// Postgres is the database of its own.
+	Postgres pg.Settings
 	// Kafka has the brokers, and how patient the consumer is.
 	Kafka kafka.Settings
 	// JWTPublicKeyFile checks the bearer tokens: PEM, Ed25519.
@@ -65,7 +63,7 @@ func (c Config) callTimeout() time.Duration { return (retries+1)*c.ProviderTimeo
 
 // Validate refuses settings under which the service would not do its work.
 func (c Config) Validate() error {
-	errs := []error{c.Kafka.Validate()}
+	errs := []error{c.Postgres.Validate(), c.Kafka.Validate()}
 	positive := func(name string, v int64) {
 		if v <= 0 {
 			errs = append(errs, fmt.Errorf("%s must be more than zero", name))

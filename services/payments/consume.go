@@ -9,6 +9,7 @@ import (
 	"example.com/ballast/pkg/faults"
 	"example.com/ballast/pkg/lease"
 	"example.com/ballast/pkg/pg"
+	"example.com/ballast/pkg/resilience"
 	"example.com/ballast/pkg/service"
 	"example.com/ballast/pkg/stream"
 	"example.com/ballast/services/payments/internal/events"
@@ -28,11 +29,14 @@ func newLease(host *service.Host, pool *pgxpool.Pool, name, holder string) *leas
 }
 
 // consume records commands and hands what they open to the executor, after the
-// commit that has leased it to this process.
-func consume(host *service.Host, cfg Config, store *postgres.Store, exec *executor.Executor) error {
+// commit that has leased it to this process. While the guard is open the consumer
+// pauses, with its batch in hand.
+func consume(host *service.Host, cfg Config, store *postgres.Store, exec *executor.Executor, guard *resilience.Guard) error {
 	record := func(ctx context.Context, commands []payment.Command) error {
 		leased := time.Now()
-		opened, err := store.Record(ctx, commands, cfg.Lease)
+		opened, err := resilience.Do(ctx, guard, func(ctx context.Context) ([]payment.Payment, error) {
+			return store.Record(ctx, commands, cfg.Lease)
+		})
 		if err == nil {
 			exec.Offer(ctx, opened, leased)
 		}

@@ -32,7 +32,6 @@ import (
 	"example.com/ballast/services/payments/internal/executor"
 	"example.com/ballast/services/payments/internal/postgres"
 	"example.com/ballast/services/payments/internal/reconcile"
-	"example.com/ballast/services/payments/internal/rpc"
 )
 
 func main() {
@@ -59,22 +58,18 @@ func run(ctx context.Context, cfg Config) error {
 }
 
 func setup(ctx context.Context, host *service.Host, cfg Config) error {
-	if url := string(cfg.PostgresMigrationURL); url != "" {
-		if err := pg.Migrate(ctx, url, postgres.Migrations(), host.Logger); err != nil {
-			return err
-		}
-	}
-	pool, err := pg.Open(ctx, pg.Config{URL: string(cfg.PostgresURL), App: "payments", KeyLookups: true, Logger: host.Logger})
+	db, err := pg.Connect(ctx, cfg.Postgres, pg.Config{App: "payments", KeyLookups: true, Logger: host.Logger}, postgres.Migrations(), host.Wait)
 	if err != nil {
 		return err
 	}
-	host.OnClose("postgres", func(context.Context) error { pool.Close(); return nil })
+	host.OnClose("postgres", db.Close)
+	pool := db.Work.Pool
 	broker, err := kgo.NewClient(append(cfg.Kafka.Options("payments"), outbox.ProducerOptions()...)...)
 	if err != nil {
 		return fmt.Errorf("KAFKA_BROKERS: %w", err)
 	}
 	host.OnClose("kafka", func(context.Context) error { broker.Close(); return nil })
-	if err := kafka.EnsureTopics(ctx, broker, events.Topics(cfg.Kafka.Partitions, cfg.Kafka.Replication)); err != nil {
+	if err := kafka.Await(ctx, broker, events.Topics(cfg.Kafka.Partitions, cfg.Kafka.Replication), host.Wait); err != nil {
 		return err
 	}
 
@@ -104,10 +99,10 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 		Provider: book{provider}, Book: store, Logger: host.Logger, Grace: cfg.ReconcileGrace, Found: found,
 	})
 	leader := newLease(host, pool, "reconcile", holder)
-	if err := consume(host, cfg, store, exec); err != nil {
+	if err := consume(host, cfg, store, exec, db.Work.Guard); err != nil {
 		return err
 	}
-	events, err := takeWebhooks(host, cfg, pool, store)
+	webhooks, err := takeWebhooks(host, cfg, pool, store)
 	if err != nil {
 		return err
 	}
@@ -116,5 +111,6 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 	host.Go("reconciler", func(ctx context.Context) error {
 		return leader.Run(ctx, func(ctx context.Context, _ int64) error { return books.Schedule(ctx, cfg.ReconcileEvery) })
 	})
-	return serve(host, cfg, rpc.Payments{Get: store.Get, List: store.List, Ledger: store.Ledger, Reconcile: books.Run}, events)
+	api := postgres.New(db.API.Pool, events.Encode, relay.Signal)
+	return serve(host, cfg, operations(db.API.Guard, api, books.Run), webhooks)
 }

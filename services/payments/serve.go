@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"connectrpc.com/connect/v2"
@@ -8,9 +9,31 @@ import (
 	"example.com/ballast/gen/payments/v1/paymentsv1connect"
 	"example.com/ballast/pkg/edge"
 	"example.com/ballast/pkg/faults"
+	"example.com/ballast/pkg/resilience"
 	"example.com/ballast/pkg/service"
+	"example.com/ballast/services/payments/internal/payment"
+	"example.com/ballast/services/payments/internal/postgres"
 	"example.com/ballast/services/payments/internal/rpc"
 )
+
+// operations are what operators call, on connections and behind a guard of their own.
+// A reconciliation is work: it goes on with the work's connections.
+func operations(guard *resilience.Guard, store *postgres.Store, run func(context.Context) (payment.Reconciliation, error)) rpc.Payments {
+	return rpc.Payments{
+		Get: resilience.Wrap(guard, store.Get),
+		List: func(ctx context.Context, after string, limit int) ([]payment.Payment, error) {
+			return resilience.Do(ctx, guard, func(ctx context.Context) ([]payment.Payment, error) {
+				return store.List(ctx, after, limit)
+			})
+		},
+		Ledger: func(ctx context.Context, after int64, limit int) ([]payment.Posted, error) {
+			return resilience.Do(ctx, guard, func(ctx context.Context) ([]payment.Posted, error) {
+				return store.Ledger(ctx, after, limit)
+			})
+		},
+		Reconcile: run,
+	}
+}
 
 // serve opens the public listener's handler: for operators, see rpc, and for the
 // provider's events.
