@@ -34,8 +34,8 @@ func RetryTopic(topic, group string) string { return topic + "." + group + ".ret
 func DLQTopic(topic, group string) string { return topic + "." + group + ".dlq" }
 
 // Lag returns by topic and partition how many records group has not committed
-// yet, retry topics included. A topic of which it has never committed anything is
-// missing while the group has no member.
+// yet. A topic of which it has never committed anything is missing while the
+// group has no member; a retry topic is missing until its first commit.
 func Lag(ctx context.Context, adm *kadm.Client, group string) (map[string]map[int32]int64, error) {
 	lags, err := adm.Lag(ctx, group)
 	if err == nil {

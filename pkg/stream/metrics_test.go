@@ -10,6 +10,7 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
+	"example.com/ballast/pkg/message"
 	"example.com/ballast/pkg/stream"
 )
 
@@ -67,12 +68,18 @@ func TestLag(t *testing.T) {
 	cfg.Meter = sdk.NewMeterProvider(sdk.WithReader(reader)).Meter("test")
 	cfg.Kafka.RetryDelays[0] = 3 * time.Second
 	b.journal.fail = faulty("0", 1)
-	b.send(0, "a", numbers(2)...)
 	c, _ := b.member(cfg)
-	b.eventually("parked", func() bool { return b.count(b.retry()) == 2 })
+	b.eventually("the retry topic is there", func() bool { return b.count(b.retry()) == 0 })
+	b.produce(message.New(b.retry(), "test.v1.Thing", "/test", "c", 1, nil, time.Now()).Record())
+	b.eventually("its lag is known from the first commit on", func() bool { return b.journal.count() == 1 && b.lag() == 0 })
+	b.send(0, "a", numbers(2)...)
+	b.eventually("parked", func() bool { return b.count(b.retry()) == 3 })
 	b.journal.failWith(func(int, stream.Record) error { return errDown })
 	b.send(0, "b", numbers(5)...)
 	b.eventually("five wait", func() bool { return c.Lag() == 5 && collect(t, reader)[stream.MetricLag+"/"] > 0 })
+	if n := b.lag(); n != 7 {
+		t.Errorf("%d with those that are parked, want 7", n)
+	}
 	b.journal.failWith(nil)
 	b.eventually("none waits", func() bool { return c.Lag() == 0 && b.lag() == 0 })
 }
