@@ -26,6 +26,10 @@ type Settings struct {
 	// MaxFaultsPerMinute caps the records that are set aside or dead-lettered: a
 	// bad deploy must stop the consumer, not drain the topic into the DLQ.
 	MaxFaultsPerMinute int `env:"MAX_FAULTS_PER_MINUTE" envDefault:"600"`
+	// MaxRecordBytes caps the value of a record: a larger one is dead-lettered,
+	// and no handler sees it. The largest order that is accepted, 2,000 lines of
+	// long names, needs 140 KiB of the default 256.
+	MaxRecordBytes int `env:"MAX_RECORD_BYTES" envDefault:"262144"`
 }
 
 // Options are the options of a client with these brokers.
@@ -44,6 +48,7 @@ func (s Settings) Validate() error {
 	require(s.Replication >= 1, "KAFKA_REPLICATION=%d: want 1 or more", s.Replication)
 	require(s.SessionTimeout >= time.Second, "KAFKA_SESSION_TIMEOUT=%s: want 1s or more", s.SessionTimeout)
 	require(s.MaxFaultsPerMinute >= 1, "MAX_FAULTS_PER_MINUTE=%d: want 1 or more", s.MaxFaultsPerMinute)
+	require(s.MaxRecordBytes >= 1, "MAX_RECORD_BYTES=%d: want 1 or more", s.MaxRecordBytes)
 	for _, d := range s.RetryDelays {
 		require(d > 0, "RETRY_DELAYS has %s: want waits of more than zero, such as 5s,30s,5m", d)
 	}

@@ -74,17 +74,12 @@ type Config struct {
 	// RecordFault claims errors that one record of the batch must have caused.
 	RecordFault func(error) bool
 
-	// InPlace is how many times a batch is tried at once: before it is bisected
-	// for a fault, or before the consumer counts as paused for a transient
-	// error. Default 4.
+	// InPlace is how many times a batch is tried for a transient error before the
+	// consumer counts as paused. Default 4.
 	InPlace int
 	// MaxHeld caps the records per partition that wait in memory for their next
 	// attempt; more stay in the retry topic. Default 1024.
 	MaxHeld int
-	// MaxBytes caps the value of a record, in bytes: a larger one goes to the DLQ
-	// and no handler sees it. Default 256 KiB.
-	MaxBytes int
-
 	// Pause, when it returns true, stops the taking of new records: the
 	// handler's own backpressure. It is asked before every poll.
 	Pause func() bool
@@ -114,7 +109,6 @@ func (c *Config) setDefaults() {
 	setDefault(&c.DrainTimeout, 10*time.Second)
 	setDefault(&c.InPlace, 4)
 	setDefault(&c.MaxHeld, 1024)
-	setDefault(&c.MaxBytes, 256<<10)
 	never := func(error) bool { return false }
 	if c.Transient == nil {
 		c.Transient = never

@@ -272,8 +272,8 @@ func (c *Consumer) open(l *lane, raw, original *kgo.Record, attempt int) Record 
 		Attempt: attempt, raw: raw, lane: l,
 	}
 	r.Message, r.unfit = message.FromRecord(original)
-	if n := len(raw.Value); n > c.cfg.MaxBytes {
-		r.unfit = fmt.Errorf("%w: its value has %d bytes, and %d are allowed", errOversize, n, c.cfg.MaxBytes)
+	if n := len(raw.Value); n > c.cfg.Kafka.MaxRecordBytes {
+		r.unfit = fmt.Errorf("%w: its value has %d bytes, and %d are allowed", errOversize, n, c.cfg.Kafka.MaxRecordBytes)
 	}
 	return r
 }

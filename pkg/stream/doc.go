@@ -20,10 +20,10 @@
 //     heartbeating, and lets rebalances through between tries.
 //   - Reject: the record can never succeed. It is dead-lettered at once and the
 //     others are handled again without it.
-//   - A panic, or an error that Config.RecordFault claims: the batch is tried
-//     Config.InPlace times, then bisected in the order of the log. The record
-//     that fails alone gets another attempt after each of the retry delays, then
-//     goes to the DLQ.
+//   - A panic, or an error that Config.RecordFault claims: the batch is bisected
+//     at once, in the order of the log, so that its good records wait for no
+//     pause. The record that fails alone gets another attempt after each of the
+//     retry delays, then goes to the DLQ.
 //
 // # Invariants
 //

@@ -119,7 +119,7 @@ func TestPanicIsAnErrorOfTheBatch(t *testing.T) {
 		}
 	}()
 	c, err := New(Config{
-		Kafka: kafka.Settings{Brokers: []string{"x:1"}, Partitions: 1, Replication: 1, SessionTimeout: time.Second, MaxFaultsPerMinute: 1},
+		Kafka: kafka.Settings{Brokers: []string{"x:1"}, Partitions: 1, Replication: 1, SessionTimeout: time.Second, MaxFaultsPerMinute: 1, MaxRecordBytes: 1},
 		Group: "group", Topics: []string{"topic"}, Logger: slog.New(slog.DiscardHandler),
 		Handler: func(context.Context, []Record) error { panic("boom") },
 	})

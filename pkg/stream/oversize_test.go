@@ -21,7 +21,7 @@ func TestOversize(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := b.config()
-	cfg.MaxBytes = 10
+	cfg.Kafka.MaxRecordBytes = 10
 	stop := b.run(cfg)
 	b.send(0, "a", "0123456789", "0123456789x")
 	b.produce(message.New(b.topic, "test.v1.Thing", "/test", "b", 1, largest, time.Now()).Record())
@@ -34,7 +34,7 @@ func TestOversize(t *testing.T) {
 		assertLetter(t, original, letters[i], stream.ReasonOversize, o.Message)
 	}
 	stop()
-	cfg.MaxBytes = 1 << 20
+	cfg.Kafka.MaxRecordBytes = 1 << 20
 	b.run(cfg)
 	b.replay(letters[1])
 	b.eventually("handled", func() bool { return len(b.journal.of("b")) == 1 && b.lag() == 0 })

@@ -15,7 +15,7 @@ import (
 // of the metrics.
 const (
 	ReasonMalformed = "malformed" // its headers are no message: DLQ
-	ReasonOversize  = "oversize"  // its value is larger than Config.MaxBytes: DLQ
+	ReasonOversize  = "oversize"  // its value is larger than MaxRecordBytes: DLQ
 	ReasonRejected  = "rejected"  // the handler's Reject: DLQ
 	ReasonFault     = "fault"     // panic or record fault: retry, or DLQ after the last attempt
 	ReasonParked    = "parked"    // behind an earlier record of its key: retry

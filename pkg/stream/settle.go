@@ -30,11 +30,6 @@ func (c *Consumer) settle(ctx context.Context, batch []Record) (rest []Record) {
 	case rejected:
 		return c.reject(ctx, batch, err)
 	case fault:
-		// A held record has its attempts already spread over time.
-		if c.tries+1 < c.cfg.InPlace && batch[0].held == nil {
-			c.hindrance = err
-			return batch
-		}
 		return c.bisect(ctx, batch, err)
 	default:
 		c.hindrance = err

@@ -69,7 +69,7 @@ func (b *bench) config() stream.Config {
 func settings(brokers []string, retryDelays ...time.Duration) kafka.Settings {
 	return kafka.Settings{
 		Brokers: brokers, Partitions: 1, Replication: 1,
-		SessionTimeout: 2 * time.Second, RetryDelays: retryDelays, MaxFaultsPerMinute: 600,
+		SessionTimeout: 2 * time.Second, RetryDelays: retryDelays, MaxFaultsPerMinute: 600, MaxRecordBytes: 1 << 18,
 	}
 }
 
