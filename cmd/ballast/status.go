@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,12 +24,16 @@ func statusCommand(home func() stack.Home) *cobra.Command {
 				return err
 			}
 			out := cmd.OutOrStdout()
+			leaders := stack.Leaders(cmd.Context(), s)
 			if asJSON {
 				enc := json.NewEncoder(out)
 				enc.SetIndent("", "  ")
-				err = enc.Encode(s)
+				err = enc.Encode(struct {
+					stack.State
+					Leaders []stack.Leader `json:"leaders"`
+				}{s, leaders})
 			} else {
-				err = printStatus(out, s)
+				err = printStatus(out, s, leaders)
 			}
 			if err == nil && !s.AllReady() {
 				err = exitCode(1)
@@ -40,12 +45,23 @@ func statusCommand(home func() stack.Home) *cobra.Command {
 	return cmd
 }
 
-func printStatus(out io.Writer, s stack.State) error {
+func printStatus(out io.Writer, s stack.State, leaders []stack.Leader) error {
 	fmt.Fprintf(out, "%s since %s (supervisor: process %d)\n\n", s.Phase, s.Since.Format("2006-01-02 15:04:05"), s.Supervisor.PID)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tSTATE\tPID\tRESTARTS\tADDRESS\tLOG")
 	for _, c := range s.Children {
 		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", c.Name, c.State, c.PID, c.Restarts, c.Address, c.Log)
+	}
+	if err := w.Flush(); err != nil || len(leaders) == 0 {
+		return err
+	}
+	fmt.Fprintln(w, "\nLEADS\tPROCESS\tPID\tEPOCH\tSINCE")
+	for _, l := range leaders {
+		if l.Child == "" {
+			fmt.Fprintf(w, "%s\tnobody\t\t%d\t\n", l.Lease, l.Epoch)
+			continue
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", l.Lease, l.Child, l.PID, l.Epoch, time.Since(l.Since).Round(time.Second))
 	}
 	return w.Flush()
 }

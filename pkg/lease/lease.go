@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -47,13 +48,25 @@ type Lease struct {
 	name   string
 	holder string
 	ttl    time.Duration
+
+	term        atomic.Pointer[term] // the latest, nil before the first
+	lost, stale atomic.Int64
+	metrics     *metrics
+}
+
+// term is one period of leading. A process that was paused learns late that its
+// term is over, so what counts is the end that was known beforehand.
+type term struct {
+	epoch int64
+	since time.Time
+	ends  atomic.Pointer[time.Time]
 }
 
 // New returns a candidate for the lease name. The holder is for people who look
 // into the table; it identifies the process. After a crash the lease is free
 // again once ttl has passed; a few seconds suit most work.
 func New(pool *pgxpool.Pool, name, holder string, ttl time.Duration) *Lease {
-	return &Lease{pool: pool, name: name, holder: holder, ttl: ttl}
+	return &Lease{pool: pool, name: name, holder: holder, ttl: ttl, metrics: newMetrics()}
 }
 
 // Name is the lease's name, for Fence.
@@ -67,6 +80,7 @@ func (l *Lease) Run(ctx context.Context, work func(ctx context.Context, epoch in
 	if l.Logger == nil {
 		l.Logger = slog.New(slog.DiscardHandler)
 	}
+	defer l.observe()()
 	for ctx.Err() == nil {
 		epoch, until, err := l.acquire(ctx)
 		switch {
@@ -74,11 +88,15 @@ func (l *Lease) Run(ctx context.Context, work func(ctx context.Context, epoch in
 			l.Logger.WarnContext(ctx, "lease not acquired", "lease", l.name, "error", err)
 		case epoch > 0:
 			l.Logger.InfoContext(ctx, "lease acquired", "lease", l.name, "holder", l.holder, "epoch", epoch)
+			l.begin(epoch, until)
 			lost, err := l.hold(ctx, epoch, until, work)
+			l.end()
 			l.release(ctx, epoch)
 			if !lost {
 				return err
 			}
+			l.lost.Add(1)
+			l.metrics.lost.Add(ctx, 1, l.attribute())
 			l.Logger.WarnContext(ctx, "lease lost", "lease", l.name, "holder", l.holder, "epoch", epoch, "error", err)
 		}
 		select {
@@ -128,7 +146,7 @@ func (l *Lease) hold(ctx context.Context, epoch int64, until time.Time, work fun
 	for pause := l.ttl / 4; inner.Err() == nil; {
 		select {
 		case err := <-done:
-			return false, err
+			return ended(inner, err)
 		case <-inner.Done():
 		case <-time.After(pause):
 			pause = l.ttl / 4
@@ -139,11 +157,18 @@ func (l *Lease) hold(ctx context.Context, epoch int64, until time.Time, work fun
 				pause = l.ttl / 16 // Try again while there is time.
 			case !held || !expiry.Reset(time.Until(l.workEnds(asked))):
 				cancel(ErrLost) // Taken over, or the timer had fired while the answer was under way.
+			default:
+				l.prolong(asked)
 			}
 		}
 	}
-	err = <-done
-	if errors.Is(err, context.Canceled) {
+	return ended(inner, <-done)
+}
+
+// ended tells work that was told to stop, because the lease was lost or because
+// the process stops, from work that ended by itself.
+func ended(inner context.Context, err error) (lost bool, _ error) {
+	if inner.Err() != nil && errors.Is(err, context.Canceled) {
 		err = nil
 	}
 	return errors.Is(context.Cause(inner), ErrLost), err
@@ -174,17 +199,4 @@ func (l *Lease) release(ctx context.Context, epoch int64) {
 	if _, err := l.pool.Exec(ctx, release, l.name, epoch); err != nil {
 		l.Logger.WarnContext(ctx, "lease not released", "lease", l.name, "error", err)
 	}
-}
-
-// Fence adds a check to b that fails the whole batch, and with it the writes in
-// the same transaction, unless the lease is still in this epoch. Until the
-// transaction ends no other process can take the lease over.
-func Fence(b *pgx.Batch, name string, epoch int64) {
-	b.Queue(`select lease_fence($1, $2)`, name, epoch)
-}
-
-// Stale says whether err is Fence's refusal.
-func Stale(err error) bool {
-	var pe *pgconn.PgError
-	return errors.As(err, &pe) && pe.Code == "BL001"
 }

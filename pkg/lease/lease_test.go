@@ -226,3 +226,32 @@ func TestFenceRefusesAStaleLeader(t *testing.T) {
 		t.Errorf("%d effects, %v; want 1", effects, err)
 	}
 }
+
+// A process that was paused may find its work ended and its lease lost at the same
+// moment: that is no reason to stop being a candidate.
+func TestWorkThatEndsWithItsLeaseStartsOver(t *testing.T) {
+	t.Parallel()
+	lost, cancel := context.WithCancelCause(t.Context())
+	cancel(lease.ErrLost)
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	broken := errors.New("broken")
+	for _, c := range []struct {
+		name string
+		ctx  context.Context //nolint:containedctx // a case of the table
+		err  error
+		lost bool
+		want error
+	}{
+		{"lost", lost, nil, true, nil},
+		{"lost, and says so", lost, context.Canceled, true, nil},
+		{"stopped", stopped, context.Canceled, false, nil},
+		{"by itself", t.Context(), nil, false, nil},
+		{"failed", t.Context(), broken, false, broken},
+		{"cancelled something of its own", t.Context(), context.Canceled, false, context.Canceled},
+	} {
+		if lost, err := lease.Ended(c.ctx, c.err); lost != c.lost || !errors.Is(err, c.want) {
+			t.Errorf("%s: lost %t, %v; want %t, %v", c.name, lost, err, c.lost, c.want)
+		}
+	}
+}

@@ -61,7 +61,7 @@ func (t *term) loop(ctx context.Context) error {
 		full, err := t.turn(ctx)
 		pause, wake := t.Poll, t.wake
 		switch {
-		case lease.Stale(err):
+		case t.Lease.Refused(ctx, err):
 			return nil // Another process leads; this one's lease will tell it, too.
 		case err != nil && ctx.Err() == nil:
 			t.complain(ctx, err)

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/pprof"
+
+	"example.com/ballast/pkg/lease"
 )
 
 // mountAdmin serves what operators and probes ask.
@@ -30,6 +32,7 @@ func (h *Host) mountAdmin(settings map[string]string) {
 		answer(w, http.StatusOK, settings)
 	})
 	h.Admin.Handle("GET /flags", h.Flags)
+	lease.Mount(h.Admin, h.candidacies)
 	h.Admin.HandleFunc("/debug/pprof/", pprof.Index)
 	h.Admin.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	h.Admin.HandleFunc("/debug/pprof/profile", pprof.Profile)

@@ -14,6 +14,7 @@ import (
 
 	"example.com/ballast/pkg/config"
 	"example.com/ballast/pkg/flags"
+	"example.com/ballast/pkg/lease"
 	"example.com/ballast/pkg/telemetry"
 )
 
@@ -45,6 +46,7 @@ type Host struct {
 
 	mu      sync.Mutex
 	closers []closer
+	leases  []*lease.Lease
 }
 
 type closer struct {

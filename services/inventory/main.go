@@ -19,7 +19,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"example.com/ballast/pkg/config"
-	"example.com/ballast/pkg/ids"
 	"example.com/ballast/pkg/message"
 	"example.com/ballast/pkg/outbox"
 	"example.com/ballast/pkg/pg"
@@ -61,9 +60,8 @@ func setup(ctx context.Context, cfg Config, h *service.Host) error {
 		return err
 	}
 
-	holder := ids.New().String()
 	relay := outbox.NewRelay(outbox.Config{
-		Pool: pool, Client: client, Lease: newLease(h, pool, "outbox", holder), Logger: h.Logger,
+		Pool: pool, Client: client, Lease: h.Lease(pool, "outbox"), Logger: h.Logger,
 	})
 	relay.Mount(h.Admin)
 	// The same store twice: one on the connections of people, one on the work's.
@@ -93,10 +91,11 @@ func setup(ctx context.Context, cfg Config, h *service.Host) error {
 	if err := serve(cfg, h, api); err != nil {
 		return err
 	}
+	leader := h.Lease(pool, "republisher")
 	h.Go("outbox relay", relay.Run)
 	h.Go("commands", consumer.Run)
 	h.Go("republisher", func(ctx context.Context) error {
-		return newLease(h, pool, "republisher", holder).Run(ctx, republisher.Lead)
+		return leader.Run(ctx, republisher.Lead)
 	})
 	return nil
 }

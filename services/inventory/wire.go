@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"connectrpc.com/connect/v2"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"example.com/ballast/gen/inventory/v1/inventoryv1connect"
@@ -14,7 +13,6 @@ import (
 	"example.com/ballast/pkg/edge"
 	"example.com/ballast/pkg/faults"
 	"example.com/ballast/pkg/kafka"
-	"example.com/ballast/pkg/lease"
 	"example.com/ballast/pkg/outbox"
 	"example.com/ballast/pkg/pg"
 	"example.com/ballast/pkg/resilience"
@@ -26,15 +24,6 @@ import (
 	"example.com/ballast/services/inventory/internal/rpc"
 	"example.com/ballast/services/inventory/internal/stock"
 )
-
-// leaseTTL is how long the work of a crashed leader lies idle.
-const leaseTTL = 5 * time.Second
-
-func newLease(h *service.Host, pool *pgxpool.Pool, name, holder string) *lease.Lease {
-	l := lease.New(pool, name, holder, leaseTTL)
-	l.Logger = h.Logger
-	return l
-}
 
 // connectKafka waits for the brokers and makes the topics that are missing.
 func connectKafka(ctx context.Context, cfg Config, h *service.Host) (*kgo.Client, error) {

@@ -19,8 +19,6 @@ import (
 
 	"example.com/ballast/pkg/batch"
 	"example.com/ballast/pkg/config"
-	"example.com/ballast/pkg/ids"
-	"example.com/ballast/pkg/lease"
 	"example.com/ballast/pkg/outbox"
 	"example.com/ballast/pkg/service"
 	"example.com/ballast/services/orders/internal/events"
@@ -52,9 +50,8 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	holder := ids.New().String() // one process, one name in the lease
 	relay := outbox.NewRelay(outbox.Config{
-		Pool: db.Work.Pool, Client: broker, Lease: lease.New(db.Work.Pool, "outbox", holder, 5*time.Second), Logger: host.Logger,
+		Pool: db.Work.Pool, Client: broker, Lease: host.Lease(db.Work.Pool, "outbox"), Logger: host.Logger,
 	})
 	relay.Mount(host.Admin)
 	api, store, err := openStores(host, cfg, db, relay.Signal)

@@ -4,10 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"example.com/ballast/pkg/faults"
-	"example.com/ballast/pkg/lease"
 	"example.com/ballast/pkg/pg"
 	"example.com/ballast/pkg/resilience"
 	"example.com/ballast/pkg/service"
@@ -17,16 +14,6 @@ import (
 	"example.com/ballast/services/payments/internal/payment"
 	"example.com/ballast/services/payments/internal/postgres"
 )
-
-// leaderTTL is how long after a crash the relay and the reconciler stand still.
-const leaderTTL = 5 * time.Second
-
-// newLease names this process, by its id, as a candidate for leading.
-func newLease(host *service.Host, pool *pgxpool.Pool, name, holder string) *lease.Lease {
-	l := lease.New(pool, name, holder, leaderTTL)
-	l.Logger = host.Logger
-	return l
-}
 
 // consume records commands and hands what they open to the executor, after the
 // commit that has leased it to this process. While the guard is open the consumer

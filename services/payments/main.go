@@ -23,7 +23,6 @@ import (
 	"go.opentelemetry.io/otel"
 
 	"example.com/ballast/pkg/config"
-	"example.com/ballast/pkg/ids"
 	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/pkg/outbox"
 	"example.com/ballast/pkg/pg"
@@ -73,9 +72,8 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 		return err
 	}
 
-	holder := ids.New().String() // names this process in the leases
 	relay := outbox.NewRelay(outbox.Config{
-		Pool: pool, Client: broker, Lease: newLease(host, pool, "outbox", holder), Logger: host.Logger,
+		Pool: pool, Client: broker, Lease: host.Lease(pool, "outbox"), Logger: host.Logger,
 	})
 	relay.Mount(host.Admin)
 	store := postgres.New(pool, events.Encode, relay.Signal)
@@ -98,11 +96,11 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 	books := reconcile.New(reconcile.Config{
 		Provider: book{provider}, Book: store, Logger: host.Logger, Grace: cfg.ReconcileGrace, Found: found,
 	})
-	leader := newLease(host, pool, "reconcile", holder)
+	leader := host.Lease(pool, "reconcile")
 	if err := consume(host, cfg, store, exec, db.Work.Guard); err != nil {
 		return err
 	}
-	webhooks, err := takeWebhooks(host, cfg, pool, store)
+	webhooks, err := takeWebhooks(host, cfg, pool, store, db.Work.Guard)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"example.com/ballast/pkg/batch"
 	"example.com/ballast/pkg/edge"
 	"example.com/ballast/pkg/inbox"
+	"example.com/ballast/pkg/resilience"
 	"example.com/ballast/pkg/service"
 	"example.com/ballast/services/payments/internal/payment"
 	"example.com/ballast/services/payments/internal/postgres"
@@ -27,8 +28,9 @@ const inboxWindow = 24 * time.Hour
 const maxNotices = 256
 
 // takeWebhooks mounts the endpoint, unless no secret is set: then the leases
-// alone find what a dead process has left.
-func takeWebhooks(host *service.Host, cfg Config, pool *pgxpool.Pool, store *postgres.Store) (mount func(*edge.Server), err error) {
+// alone find what a dead process has left. While the guard is open the provider is
+// told to come again.
+func takeWebhooks(host *service.Host, cfg Config, pool *pgxpool.Pool, store *postgres.Store, guard *resilience.Guard) (mount func(*edge.Server), err error) {
 	if cfg.WebhookSecret == "" {
 		return func(*edge.Server) {}, nil
 	}
@@ -37,13 +39,16 @@ func takeWebhooks(host *service.Host, cfg Config, pool *pgxpool.Pool, store *pos
 	limits := batch.Config{MaxBatch: maxNotices, MaxQueue: 4 * maxNotices, Workers: 1, Timeout: 4 * time.Second}
 	batches := batch.New(limits, func(ctx context.Context, notices []payment.Notice) []batch.Result[payment.Noticed] {
 		results := make([]batch.Result[payment.Noticed], len(notices))
-		noticed, unknown, err := store.Notice(ctx, notices, cfg.WebhookGrace)
+		noticed, err := resilience.Do(ctx, guard, func(ctx context.Context) ([]payment.Noticed, error) {
+			noticed, unknown, err := store.Notice(ctx, notices, cfg.WebhookGrace)
+			outside.Add(ctx, int64(unknown))
+			return noticed, err
+		})
 		for i := range results {
 			if results[i].Err = err; err == nil {
 				results[i].Value = noticed[i]
 			}
 		}
-		outside.Add(ctx, int64(unknown))
 		return results
 	})
 	handler, err2 := webhook.New(webhook.Config{

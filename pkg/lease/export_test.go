@@ -1,0 +1,4 @@
+package lease
+
+// Ended is what Run decides by when work has returned.
+var Ended = ended
