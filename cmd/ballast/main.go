@@ -62,7 +62,7 @@ func root(kill context.Context) *cobra.Command {
 	cmd.AddCommand(
 		upCommand(kill, at), downCommand(at), restartCommand(at), statusCommand(at), tokenCommand(at),
 		replayCommand(at), reconcileCommand(at), loadCommand(at), orderCommand(at),
-		flagCommand(at), drillCommand(), brokerCommand(), miniredisCommand(), toxiproxyCommand(),
+		flagCommand(at), dlqCommand(at), drillCommand(), brokerCommand(), miniredisCommand(), toxiproxyCommand(),
 	)
 	return cmd
 }

@@ -46,7 +46,7 @@ order had no answer or the books differ.`,
 			if err != nil {
 				return err
 			}
-			show := newProgress(cmd.ErrOrStderr())
+			show := newProgress(cmd.ErrOrStderr(), "orders")
 			cfg.History, cfg.Wait, cfg.Progress = history, to.wait, show.update
 			report, err := replay.Run(cmd.Context(), client, &cfg)
 			show.done()
@@ -99,11 +99,11 @@ type progress struct {
 	last  time.Time
 }
 
-func newProgress(out io.Writer) *progress {
+func newProgress(out io.Writer, unit string) *progress {
 	p := &progress{out: out}
 	if isTerminal(out) {
 		p.bar = progressbar.NewOptions(0, progressbar.OptionSetWriter(out), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
-			progressbar.OptionSetItsString("orders"), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
+			progressbar.OptionSetItsString(unit), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
 	}
 	return p
 }

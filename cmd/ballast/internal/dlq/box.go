@@ -1,0 +1,151 @@
+package dlq
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"example.com/ballast/pkg/kafka"
+)
+
+// Kind says what lies in a box. It is the end of the topic's name.
+type Kind string
+
+// The kinds of boxes.
+const (
+	Open        Kind = "dlq"        // given up, and nobody has decided
+	Quarantined Kind = "quarantine" // replayed too often
+	Discarded   Kind = "discarded"  // given up for good
+)
+
+// Box is a topic of dead letters that belongs to one consumer group.
+type Box struct {
+	Name  string
+	Kind  Kind
+	Topic string // where its letters were first
+	Group string // who gave them up
+
+	partitions  int32
+	replication int16
+}
+
+// sibling is the group's box of another kind for the same topic.
+func (b Box) sibling(kind Kind) string { return b.Topic + "." + b.Group + "." + string(kind) }
+
+// operators is the consumer group whose offsets say what has been decided.
+func (b Box) operators() string { return b.Group + ".dlq-replay" }
+
+// Desk is where an operator works off dead letters.
+type Desk struct {
+	opts   []kgo.Opt
+	client *kgo.Client
+	admin  *kadm.Client
+
+	beforeCommit func() // see stepper
+}
+
+// NewDesk returns a desk for the brokers, as host:port. Nothing is connected
+// before it is used.
+func NewDesk(brokers ...string) (*Desk, error) {
+	d := &Desk{opts: kafka.Options(brokers, "ballast-dlq")}
+	var err error
+	if d.client, err = kgo.NewClient(d.opts...); err != nil {
+		return nil, fmt.Errorf("kafka brokers: %w", err)
+	}
+	d.admin = kadm.NewClient(d.client)
+	return d, nil
+}
+
+// Close ends the connections.
+func (d *Desk) Close() { d.client.Close() }
+
+// Boxes lists the boxes of a kind, by name, of one group and topic or of all
+// where those are empty.
+func (d *Desk) Boxes(ctx context.Context, kind Kind, group, topic string) ([]Box, error) {
+	topics, err := d.admin.ListTopics(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list topics: %w", err)
+	}
+	var boxes []Box
+	for name, detail := range topics {
+		rest, ok := strings.CutSuffix(name, "."+string(kind))
+		if !ok || detail.Err != nil {
+			continue
+		}
+		b := Box{Name: name, Kind: kind, partitions: int32(len(detail.Partitions)), replication: int16(detail.Partitions.NumReplicas())}
+		b.Topic, b.Group = part(rest, topics)
+		if (group == "" || group == b.Group) && (topic == "" || topic == b.Topic) {
+			boxes = append(boxes, b)
+		}
+	}
+	slices.SortFunc(boxes, func(a, b Box) int { return cmp.Compare(a.Name, b.Name) })
+	return boxes, nil
+}
+
+// part cuts "inventory.products.orders.products" into topic and group. Both may
+// have dots, so the topic is the longest beginning that is a topic.
+func part(name string, topics kadm.TopicDetails) (topic, group string) {
+	for i := len(name); ; {
+		i = strings.LastIndexByte(name[:i], '.')
+		if i < 0 {
+			break
+		}
+		if topics.Has(name[:i]) {
+			return name[:i], name[i+1:]
+		}
+	}
+	// The source is gone.
+	i := max(strings.LastIndexByte(name, '.'), 0)
+	return name[:i], strings.TrimPrefix(name[i:], ".")
+}
+
+// span is what is open of a partition: from the operators' offset to the end.
+type span struct {
+	partition int32
+	from, to  int64
+}
+
+// stableSpans waits for the offsets of a transaction that is being committed.
+func (d *Desk) stableSpans(ctx context.Context, b Box) ([]span, error) {
+	return d.spans(kadm.RequireStable(ctx), b)
+}
+
+// spans returns what is open of a box now, by partition, without the empty ones.
+func (d *Desk) spans(ctx context.Context, b Box) ([]span, error) {
+	starts, err := d.admin.ListStartOffsets(ctx, b.Name)
+	if err != nil {
+		return nil, fmt.Errorf("begin of %s: %w", b.Name, err)
+	}
+	// Up to an open transaction: what comes after it is not there yet.
+	ends, err := d.admin.ListCommittedOffsets(ctx, b.Name)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("end of %s: %w", b.Name, err)
+	}
+	decided, err := d.admin.FetchOffsetsForTopics(ctx, b.operators(), b.Name)
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // Nobody has decided about anything yet.
+		return nil, fmt.Errorf("offsets of group %s: %w", b.operators(), err)
+	}
+	var all []span
+	for p, end := range ends[b.Name] {
+		start, _ := starts.Lookup(b.Name, p)
+		s := span{partition: p, from: start.Offset, to: end.Offset}
+		if at, ok := decided.Lookup(b.Name, p); ok {
+			s.from = max(s.from, at.At)
+		}
+		if s.from < s.to {
+			all = append(all, s)
+		}
+	}
+	slices.SortFunc(all, func(a, b span) int { return cmp.Compare(a.partition, b.partition) })
+	return all, nil
+}
