@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.com/ballast/cmd/ballast/internal/api"
+	ordersv1 "example.com/ballast/gen/orders/v1"
 )
 
 // maxInFlight bounds the calls that a drill has under way at once; an arrival
@@ -159,6 +160,36 @@ func Quantile(took []time.Duration, share float64) time.Duration {
 	}
 	slices.Sort(took)
 	return took[min(int(share*float64(len(took))), len(took)-1)]
+}
+
+// End is when an order was placed, and how long it took to its last event.
+type End struct {
+	Placed time.Time
+	Took   time.Duration
+}
+
+// Ends are some of them.
+type Ends []End
+
+// Ends reads those of all orders from the public API, by the platform's clock.
+func (s *Stack) Ends(ctx context.Context) (Ends, error) {
+	var ends Ends
+	err := s.EachOrder(ctx, func(o *ordersv1.Order) {
+		placed := o.GetCreateTime().AsTime()
+		ends = append(ends, End{placed, o.GetUpdateTime().AsTime().Sub(placed)})
+	})
+	return ends, err
+}
+
+// Took returns how long the orders took that were placed in a period.
+func (e Ends) Took(from, to time.Time) []time.Duration {
+	var took []time.Duration
+	for _, end := range e {
+		if !end.Placed.Before(from) && end.Placed.Before(to) {
+			took = append(took, end.Took)
+		}
+	}
+	return took
 }
 
 // Millis writes a duration as a report shows it.

@@ -14,22 +14,6 @@ import (
 	ordersv1 "example.com/ballast/gen/orders/v1"
 )
 
-// An end is when an order was placed and how long it took to its last event.
-type end struct {
-	placed time.Time
-	took   time.Duration
-}
-
-// endToEnd reads them from the public API, by the platform's own clock.
-func (p *play) endToEnd(ctx context.Context) ([]end, error) {
-	var ends []end
-	err := p.EachOrder(ctx, func(o *ordersv1.Order) {
-		at := o.GetCreateTime().AsTime()
-		ends = append(ends, end{at, o.GetUpdateTime().AsTime().Sub(at)})
-	})
-	return ends, err
-}
-
 // leaks are what must come back to where it was: goroutines and open files of
 // each process.
 func (p *play) leaks(ctx context.Context) (map[string][2]int, error) {
@@ -50,7 +34,7 @@ func (p *play) leaks(ctx context.Context) (map[string][2]int, error) {
 	return held, nil
 }
 
-func (p *play) report(books *reconcile.Result, ends []end, before, after map[string][2]int) (*drill.Report, error) {
+func (p *play) report(books *reconcile.Result, ends drill.Ends, before, after map[string][2]int) (*drill.Report, error) {
 	r := &drill.Report{
 		Name: "Rolling restart",
 		About: fmt.Sprintf("Two replicas of each service, %.0f calls a second; every process is restarted in turn"+
@@ -97,11 +81,11 @@ func (p *play) report(books *reconcile.Result, ends []end, before, after map[str
 }
 
 // slowestEnd is the longest that an order took which ended in a window.
-func slowestEnd(ends []end, w window) time.Duration {
+func slowestEnd(ends drill.Ends, w window) time.Duration {
 	var slowest time.Duration
 	for _, e := range ends {
-		if ended := e.placed.Add(e.took); !ended.Before(w.from) && ended.Before(w.to) {
-			slowest = max(slowest, e.took)
+		if ended := e.Placed.Add(e.Took); !ended.Before(w.from) && ended.Before(w.to) {
+			slowest = max(slowest, e.Took)
 		}
 	}
 	return slowest

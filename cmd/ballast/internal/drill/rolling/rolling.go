@@ -93,7 +93,7 @@ func (p *play) run(ctx context.Context) (*drill.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	latencies, err := p.endToEnd(ctx)
+	latencies, err := p.Ends(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,80 @@
+package dependency
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"example.com/ballast/cmd/ballast/internal/drill"
+)
+
+// answerSlack is by how much a call may outlive its deadline: the generator runs
+// on the machine that it loads.
+const answerSlack = 500 * time.Millisecond
+
+func (p *play) report(results []result, found *books) *drill.Report {
+	r := &drill.Report{
+		Name: "Dependencies",
+		About: fmt.Sprintf("Each fault is there for %s under %.0f calls a second with a deadline of %s, half of them orders; customers don't repeat theirs. "+
+			"Slow means 2 s more for every answer; in a black hole requests vanish; of the last kind, half of the connections (or of the provider's answers) fail. "+
+			"Amplification is attempts by calls that wanted the dependency. Recovered is when an order was again confirmed as usual (here within %s).",
+			p.cfg.Lasts, p.cfg.Rate, p.cfg.Deadline, drill.Millis(p.usual)),
+	}
+	table := drill.Table{Title: "What each fault did", Head: []string{
+		"dependency", "fault", "orders failed", "of", "p50", "p99", "reads failed", "of", "p50", "p99", "maybe old",
+		"orders: median to their end", "amplification", "breakers opened", "consumers paused", "set aside", "dead letters", "recovered after",
+	}}
+	for _, c := range results {
+		places, reads := c.places.Took(), c.reads.Took()
+		table.Rows = append(table.Rows, []string{
+			c.dependency, c.fault.name,
+			c.places.Codes(), fmt.Sprint(len(places)), drill.Millis(drill.Quantile(places, .5)), drill.Millis(drill.Quantile(places, .99)),
+			c.reads.Codes(), fmt.Sprint(len(reads)), drill.Millis(drill.Quantile(reads, .5)), drill.Millis(drill.Quantile(reads, .99)),
+			fmt.Sprintf("%.0f", c.seen.stale), drill.Millis(drill.Quantile(c.ends, .5)), fmt.Sprintf("%.2f", c.seen.amplification()),
+			drill.Counts(c.seen.opened), c.seen.pauses(),
+			fmt.Sprintf("%.0f", c.seen.setAside), fmt.Sprintf("%.0f", c.seen.deadLetters), drill.Millis(c.recovery),
+		})
+	}
+	r.Tables = append(r.Tables, table)
+	p.checks(r, results, found)
+	return r
+}
+
+func (p *play) checks(r *drill.Report, results []result, found *books) {
+	var unnoticed, late, spread []string
+	var worst, slowest float64
+	var dead float64
+	var longest time.Duration
+	for _, c := range results {
+		name := c.dependency + " " + c.fault.name
+		if !c.seen.bit() && c.places.Failed()+c.reads.Failed() == 0 && drill.Quantile(c.ends, .5) <= p.usual {
+			unnoticed = append(unnoticed, name)
+		}
+		if c.recovery > recoveryBound {
+			late = append(late, name)
+		}
+		// Placing an order needs the orders' own database and nothing else.
+		if c.dependency != "postgres-orders" && c.places.Failed() > 0 {
+			spread = append(spread, fmt.Sprintf("%s: %s", name, c.places.Codes()))
+		}
+		worst = max(worst, c.seen.amplification())
+		dead += c.seen.deadLetters
+		longest = max(longest, c.recovery)
+		for _, calls := range []drill.Calls{c.places, c.reads} {
+			slowest = max(slowest, drill.Quantile(calls.Took(), 1).Seconds())
+		}
+	}
+	list := func(names []string) string {
+		if len(names) == 0 {
+			return fmt.Sprintf("all %d", len(results))
+		}
+		return "not: " + strings.Join(names, "; ")
+	}
+	r.Check(len(unnoticed) == 0, "every fault bit", "%s", list(unnoticed))
+	r.Check(len(spread) == 0, "orders are taken while only others' dependencies fail", "%s", list(spread))
+	r.Check(slowest <= (p.cfg.Deadline+answerSlack).Seconds(), "no call outlives its deadline", "the slowest took %.2f s of %s", slowest, p.cfg.Deadline)
+	r.Check(worst <= 1.1, "retries don't amplify", "at most %.2f attempts for a call", worst)
+	r.Check(dead == 0, "nothing is given up", "%.0f dead letters", dead)
+	r.Check(len(late) == 0, "it is over soon", "the longest took %s; allowed are %s; %s", drill.Millis(longest), drill.Millis(recoveryBound), list(late))
+	r.Check(len(found.Differences) == 0, "the books agree", "%d differences; orders: %s", len(found.Differences), drill.Counts(found.Orders))
+}
