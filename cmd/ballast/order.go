@@ -1,14 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -16,7 +17,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"example.com/ballast/cmd/ballast/internal/api"
-	"example.com/ballast/cmd/ballast/internal/reconcile"
 	"example.com/ballast/cmd/ballast/internal/stack"
 	ordersv1 "example.com/ballast/gen/orders/v1"
 )
@@ -25,6 +25,7 @@ import (
 type orderTool struct {
 	to       target
 	customer string
+	operator string
 	asJSON   bool
 }
 
@@ -32,23 +33,26 @@ func orderCommand(home func() stack.Home) *cobra.Command {
 	tool := &orderTool{to: target{home: home}}
 	cmd := &cobra.Command{
 		Use:   "order",
-		Short: "Look at orders, place one, cancel one",
-		Long:  "Speaks for the customer given with --customer, or else as an operator who sees every order.",
+		Short: "Look at orders, place one, watch one, end one",
+		Long: `Speaks for the customer given with --customer, or else as an operator, who sees
+every order and can end those that the platform can't end by itself.`,
 	}
 	tool.to.addFlags(cmd.PersistentFlags())
 	cmd.PersistentFlags().StringVar(&tool.customer, "customer", "", "customer to speak for (default: an operator)")
+	cmd.PersistentFlags().StringVar(&tool.operator, "operator", cmp.Or(os.Getenv("USER"), "operator"), "operator to speak as; the order's history keeps it")
 	cmd.PersistentFlags().BoolVar(&tool.asJSON, "json", false, "print JSON")
-	cmd.AddCommand(tool.get(), tool.list(), tool.history(), tool.cancel(), tool.place())
+	cmd.AddCommand(tool.get(), tool.show(), tool.list(), tool.history(), tool.watch(), tool.place(),
+		tool.cancel(), tool.resume(), tool.settle())
 	return cmd
 }
 
-// open returns a client and the context that speaks for the customer.
+// open returns a client and the context that speaks for the customer or operator.
 func (t *orderTool) open(ctx context.Context) (context.Context, *api.Client, error) {
 	client, err := t.to.client(false)
 	if t.customer != "" {
-		ctx = api.As(ctx, t.customer)
+		return api.As(ctx, t.customer), client, err
 	}
-	return ctx, client, err
+	return api.AsOperator(ctx, t.operator), client, err
 }
 
 func (t *orderTool) get() *cobra.Command {
@@ -70,68 +74,33 @@ func (t *orderTool) get() *cobra.Command {
 
 func (t *orderTool) list() *cobra.Command {
 	var limit int32
+	var only string
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the newest orders", Args: cobra.NoArgs,
+		Example: "  ballast order list --status needs_operator",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			status, err := parseStatus(only)
+			if err != nil {
+				return err
+			}
 			ctx, client, err := t.open(cmd.Context())
 			if err != nil {
 				return err
 			}
-			res, err := api.Do(ctx, client, client.Orders.ListOrders, &ordersv1.ListOrdersRequest{PageSize: limit})
+			res, err := api.Do(ctx, client, client.Orders.ListOrders, &ordersv1.ListOrdersRequest{PageSize: limit, Status: status})
 			if err != nil {
 				return err
 			}
 			return t.print(cmd.OutOrStdout(), res, func(w io.Writer) {
-				row(w, "ORDER", "CUSTOMER", "STATUS", "LINES", "TOTAL", "PLACED")
+				row(w, "ORDER", "CUSTOMER", "STATUS", "LINES", "TOTAL", "PLACED", "DETAIL")
 				for _, o := range res.GetOrders() {
-					row(w, o.GetOrderId(), o.GetCustomerId(), status(o), strconv.Itoa(len(o.GetLines())), total(o), stamp(o.GetCreateTime().AsTime()))
+					row(w, o.GetOrderId(), o.GetCustomerId(), statusText(o), strconv.Itoa(len(o.GetLines())), total(o), stamp(o.GetCreateTime().AsTime()), o.GetDetail())
 				}
 			})
 		},
 	}
 	cmd.Flags().Int32Var(&limit, "limit", 20, "number of orders, at most 500")
-	return cmd
-}
-
-func (t *orderTool) history() *cobra.Command {
-	return &cobra.Command{
-		Use: "history ID", Short: "Show what happened to an order, and when", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, client, err := t.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			res, err := api.Do(ctx, client, client.Orders.GetOrderHistory, &ordersv1.GetOrderHistoryRequest{OrderId: args[0]})
-			if err != nil {
-				return err
-			}
-			return t.print(cmd.OutOrStdout(), res, func(w io.Writer) {
-				row(w, "VERSION", "TIME", "EVENT", "STATUS", "DETAIL")
-				for _, e := range res.GetEvents() {
-					row(w, strconv.FormatInt(e.GetVersion(), 10), stamp(e.GetOccurTime().AsTime()), e.GetType(), reconcile.StatusName(e.GetStatus()), e.GetDetail())
-				}
-			})
-		},
-	}
-}
-
-func (t *orderTool) cancel() *cobra.Command {
-	var reason string
-	cmd := &cobra.Command{
-		Use: "cancel ID", Short: "Undo an order that is not confirmed yet", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, client, err := t.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			res, err := api.Do(ctx, client, client.Orders.CancelOrder, &ordersv1.CancelOrderRequest{OrderId: args[0], Reason: reason})
-			if err != nil {
-				return err
-			}
-			return t.print(cmd.OutOrStdout(), res, func(w io.Writer) { printOrder(w, res.GetOrder()) })
-		},
-	}
-	cmd.Flags().StringVar(&reason, "reason", "", "why, in the customer's words")
+	cmd.Flags().StringVar(&only, "status", "", "only orders in this status, such as needs_operator")
 	return cmd
 }
 
@@ -189,40 +158,5 @@ func (t *orderTool) print(out io.Writer, answer proto.Message, text func(io.Writ
 	return w.Flush()
 }
 
-func printOrder(w io.Writer, o *ordersv1.Order) {
-	row(w, "order", o.GetOrderId())
-	row(w, "customer", o.GetCustomerId())
-	row(w, "status", status(o))
-	if o.GetDetail() != "" {
-		row(w, "detail", o.GetDetail())
-	}
-	row(w, "total", total(o))
-	row(w, "ship to", o.GetShipTo().GetCountry())
-	row(w, "placed", stamp(o.GetCreateTime().AsTime()))
-	row(w, "updated", fmt.Sprintf("%s (version %d)", stamp(o.GetUpdateTime().AsTime()), o.GetVersion()))
-	for _, line := range o.GetLines() {
-		row(w, "line", fmt.Sprintf("%d x %s at %s", line.GetQuantity(), line.GetSku(), amount(line.GetUnitPrice().GetCurrency(), line.GetUnitPrice().GetMinorUnits())))
-	}
-}
-
 // row writes one row; an error shows when the writer is flushed.
 func row(w io.Writer, cells ...string) { _, _ = fmt.Fprintln(w, strings.Join(cells, "\t")) }
-
-func status(o *ordersv1.Order) string {
-	text := reconcile.StatusName(o.GetStatus())
-	if reason := o.GetCancelReason(); reason != ordersv1.CancelReason_CANCEL_REASON_UNSPECIFIED {
-		text += " (" + strings.ToLower(strings.TrimPrefix(reason.String(), "CANCEL_REASON_")) + ")"
-	}
-	return text
-}
-
-func total(o *ordersv1.Order) string {
-	return amount(o.GetTotal().GetCurrency(), o.GetTotal().GetMinorUnits())
-}
-
-// amount shows minor units as they are: the tool does not know every currency's decimals.
-func amount(currency string, minor int64) string {
-	return fmt.Sprintf("%d %s minor units", minor, currency)
-}
-
-func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05.000") }

@@ -51,6 +51,7 @@ type Client struct {
 	Retries Counter
 
 	provider string
+	wait     time.Duration
 	http     *http.Client
 	retrier  retrier
 	signer   signer
@@ -58,9 +59,9 @@ type Client struct {
 
 // New makes a client. No connection is opened before the first call.
 func New(cfg Config) *Client {
-	c := &Client{provider: cfg.Endpoints.Provider, http: edge.NewHTTPClient()}
-	c.retrier = newRetrier(or(cfg.Wait, time.Minute), or(cfg.Attempt, 10*time.Second), &c.Retries)
-	c.signer = signer{mint: cfg.Mint, tokens: map[string]token{}}
+	c := &Client{provider: cfg.Endpoints.Provider, wait: or(cfg.Wait, time.Minute), http: edge.NewHTTPClient()}
+	c.retrier = newRetrier(c.wait, or(cfg.Attempt, 10*time.Second), &c.Retries)
+	c.signer = signer{mint: cfg.Mint, tokens: map[caller]token{}}
 	var options []connecthttp.Option
 	if cfg.JSON {
 		options = append(options, connecthttp.WithProtoJSON())
@@ -82,15 +83,27 @@ func or(d, otherwise time.Duration) time.Duration {
 	return otherwise
 }
 
-type customerKey struct{}
+// caller is who a token speaks for.
+type caller struct {
+	subject  string
+	operator bool
+}
+
+type callerKey struct{}
 
 // As makes the calls of a context those of one customer.
 func As(ctx context.Context, customer string) context.Context {
-	return context.WithValue(ctx, customerKey{}, customer)
+	return context.WithValue(ctx, callerKey{}, caller{subject: customer})
 }
 
-// operatorSubject is who an operator's token names.
-const operatorSubject = "operator"
+// AsOperator makes the calls of a context those of an operator with a name, which
+// the history of an order will keep.
+func AsOperator(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, callerKey{}, caller{subject: name, operator: true})
+}
+
+// anOperator speaks where nobody in particular does.
+var anOperator = caller{subject: "operator", operator: true} //nolint:gochecknoglobals // a constant that Go can't declare
 
 // tokenLife is how long a token is used before a new one is signed. By
 // judgement: well under the hour that development tokens live.
@@ -105,28 +118,27 @@ type token struct {
 type signer struct {
 	mint   Mint
 	mu     sync.RWMutex
-	tokens map[string]token // by customer; "" is the operator
+	tokens map[caller]token
 }
 
-// token returns the token of the context's customer, or else an operator's.
+// token returns the token of the context's caller, or else an operator's.
 func (a *signer) token(ctx context.Context) (string, error) {
-	customer, _ := ctx.Value(customerKey{}).(string)
+	who, ok := ctx.Value(callerKey{}).(caller)
+	if !ok {
+		who = anOperator
+	}
 	a.mu.RLock()
-	known := a.tokens[customer]
+	known := a.tokens[who]
 	a.mu.RUnlock()
 	if known.text != "" && time.Since(known.signed) < tokenLife {
 		return known.text, nil
 	}
-	subject := customer
-	if customer == "" {
-		subject = operatorSubject
-	}
-	text, err := a.mint(subject, customer == "")
+	text, err := a.mint(who.subject, who.operator)
 	if err != nil {
-		return "", fmt.Errorf("sign a token for %s: %w", subject, err)
+		return "", fmt.Errorf("sign a token for %s: %w", who.subject, err)
 	}
 	a.mu.Lock()
-	a.tokens[customer] = token{text: text, signed: time.Now()}
+	a.tokens[who] = token{text: text, signed: time.Now()}
 	a.mu.Unlock()
 	return text, nil
 }
