@@ -18,17 +18,23 @@ import (
 	"example.com/ballast/pkg/ids"
 	"example.com/ballast/pkg/money"
 	"example.com/ballast/pkg/pg"
+	"example.com/ballast/services/orders/internal/events"
 	"example.com/ballast/services/orders/internal/order"
 	"example.com/ballast/services/orders/internal/rpc"
 )
 
 // shop is orders in memory, behind the real edge.
 type shop struct {
-	url    string
-	keys   edge.KeyPair
-	placed []order.Placement
-	order  order.View
-	fail   error
+	url      string
+	keys     edge.KeyPair
+	placed   []order.Placement
+	told     []order.Told
+	filters  []order.Filter
+	order    order.View
+	events   []order.Recorded
+	watchers *events.Watchers
+	reading  func() // happens while the history is read
+	fail     error
 }
 
 func setup(t *testing.T) *shop {
@@ -42,6 +48,12 @@ func setup(t *testing.T) *shop {
 		ID: ids.New(), Customer: "17850", Status: order.Placed, Version: 1, Total: money.Money{Currency: "GBP", Minor: 1530},
 		Lines: []order.Line{{SKU: "85123A", Quantity: 6, Price: money.Money{Currency: "GBP", Minor: 255}}}, Country: "GB",
 	}}
+	s.events = []order.Recorded{{Order: s.order.ID, Version: 1, Event: order.WasPlaced{ID: s.order.ID, Lines: s.order.Lines, Total: s.order.Total}}}
+	s.reading = func() {}
+	s.watchers, err = events.NewWatchers(func() int { return 1 })
+	if err != nil {
+		t.Fatal(err)
+	}
 	server, err := edge.NewServer(edge.Config{Logger: slog.New(slog.DiscardHandler), Verifier: edge.NewVerifier(keys.Public)})
 	if err != nil {
 		t.Fatal(err)
@@ -57,14 +69,24 @@ func setup(t *testing.T) *shop {
 			}
 			return s.order, nil
 		},
-		List: func(context.Context, order.Filter, ids.ID, int) ([]order.View, error) {
+		List: func(_ context.Context, f order.Filter, _ ids.ID, _ int) ([]order.View, error) {
+			s.filters = append(s.filters, f)
 			return []order.View{s.order}, s.fail
 		},
 		History: func(context.Context, ids.ID) ([]order.Recorded, error) {
-			return []order.Recorded{{Order: s.order.ID, Version: 1, Event: order.WasPlaced{ID: s.order.ID, Lines: s.order.Lines, Total: s.order.Total}}}, nil
+			defer s.reading()
+			return s.events, nil
 		},
-		Tell: func(context.Context, []order.Told) ([]order.Verdict, error) {
+		Tell: func(_ context.Context, told []order.Told) ([]order.Verdict, error) {
+			s.told = append(s.told, told...)
 			return []order.Verdict{{State: s.order.State, Err: s.fail}}, nil
+		},
+		Subscribe: func(ctx context.Context, id ids.ID) (rpc.Updates, error) {
+			w, err := s.watchers.Subscribe(ctx, id)
+			if err != nil {
+				return nil, err
+			}
+			return w, nil
 		},
 	}))
 	handler, err := server.Handler()
