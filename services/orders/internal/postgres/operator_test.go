@@ -41,7 +41,7 @@ func TestOrdersThatNeedAnOperatorAreFound(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var called []ids.ID
-	b.Config.Committed = func(_ context.Context, states []order.State) {
+	b.Committed = func(_ context.Context, states []order.State) {
 		for _, s := range states {
 			if s.Status == order.NeedsOperator {
 				called = append(called, s.ID)

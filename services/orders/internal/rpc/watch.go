@@ -8,7 +8,6 @@ import (
 	"example.com/ballast/gen/orders/v1/ordersv1connect"
 	"example.com/ballast/pkg/edge"
 	"example.com/ballast/pkg/ids"
-	"example.com/ballast/pkg/pg"
 	"example.com/ballast/services/orders/internal/order"
 )
 
@@ -97,11 +96,9 @@ func (w *watch) run(ctx context.Context) error {
 				return err
 			}
 		case <-beat.C:
-			// The broker may be away, and with it the updates; or the store, and then
-			// the updates go on.
-			if err := w.catchUp(ctx); err != nil && !pg.Transient(err) {
-				return err
-			}
+			// The broker may be away, and with it the updates: the store knows. When
+			// that is away too, the updates may go on, and the next beat looks again.
+			_ = w.catchUp(ctx)
 			if err := w.send(&ordersv1.WatchOrderResponse{}); err != nil {
 				return err
 			}
