@@ -1,0 +1,220 @@
+// Package shed decides at the edge of a service which calls it takes. Work that
+// can't be finished in time is best refused before it has cost anything, and the
+// least important first.
+//
+// How many calls may run at once is learnt: the limit sinks while calls take
+// longer than they used to and rises while they don't. Calls beyond it wait in a
+// short queue, and the longer that gets the larger the share that is refused:
+// always the lowest priorities of those that came lately. Backlogs that no call
+// waits for (the outbox, a consumer's lag) raise the same threshold as pressure.
+//
+// A refusal costs no decoding, no authentication and no waiting: unavailable
+// (HTTP 503), reason SHED, with Retry-After.
+package shed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"github.com/failsafe-go/failsafe-go/adaptivelimiter"
+	"github.com/failsafe-go/failsafe-go/priority"
+
+	"example.com/ballast/pkg/edge"
+)
+
+// Reason is the reason of a refusal, for programs.
+const Reason = "SHED"
+
+// RetryAfter is what a refused client is told. By judgement: long enough for the
+// limit to have moved, short for a person.
+const RetryAfter = time.Second
+
+// Limits bound what is learnt.
+type Limits struct {
+	// Min and Max calls at once. Below Min nothing is refused however slow the
+	// calls are, so a service that is merely slow still works.
+	Min, Max int
+	// MaxWait for a place. It is the backstop of a queue that does not move.
+	MaxWait time.Duration
+}
+
+// Validate tells what is wrong.
+func (l Limits) Validate() error {
+	if l.Min < 1 || l.Max < l.Min || l.MaxWait <= 0 {
+		return fmt.Errorf("limits of calls at once from %d to %d, waiting %s: want 1 <= min <= max and a wait", l.Min, l.Max, l.MaxWait)
+	}
+	return nil
+}
+
+// Source is a backlog that no call waits for.
+type Source struct {
+	// Name in metrics and logs.
+	Name string
+	// Read returns 0 when idle and 1 at the cap. It is called ten times a second.
+	Read func() float64
+	// Most is the highest priority that this source can shed. A broker that is
+	// away fills the outbox, and refusing orders would not bring it back.
+	Most Priority
+}
+
+// Config of a Shedder.
+type Config struct {
+	// Logger takes one line when shedding starts and one when it ends. Required.
+	Logger *slog.Logger
+	// Priorities by procedure. Others are Normal when they change nothing, High
+	// when they do.
+	Priorities map[string]Priority
+	// Limits now; asked ten times a second, so that they can be changed while the
+	// service runs. Required.
+	Limits func() Limits
+	// Enabled is asked as often; nil means always.
+	Enabled func() bool
+	// Sources of pressure.
+	Sources []Source
+}
+
+// Shedder admits calls. Share it: its limit is the process's. Run must run.
+type Shedder struct {
+	cfg     Config
+	metrics *metrics
+	refused error
+
+	disabled atomic.Bool
+	gate     atomic.Pointer[gate]
+	floors   atomic.Pointer[floors]
+	shed     [Exempt]atomic.Int64 // calls refused so far
+	shedding atomic.Bool
+}
+
+// gate is one limiter with its bounds; other bounds need another gate.
+type gate struct {
+	limits      Limits
+	limiter     adaptivelimiter.PriorityLimiter[any]
+	prioritizer priority.Prioritizer
+	arrivals    arrivals
+}
+
+// arrivals tells the library's threshold of every call that came. By itself it
+// knows only those that it let in, and when all low ones are refused the lowest
+// share of what it knows are better ones: it would refuse some of every priority.
+type arrivals struct{ priority.LevelTracker }
+
+// RecordLevel ignores what the library says.
+func (arrivals) RecordLevel(int) {}
+
+func (a arrivals) came(level int) { a.LevelTracker.RecordLevel(level) }
+
+// New returns a Shedder, registered with the global meter.
+func New(cfg Config) (*Shedder, error) {
+	if cfg.Logger == nil || cfg.Limits == nil {
+		return nil, errors.New("shed: Logger and Limits are required")
+	}
+	if err := cfg.Limits().Validate(); err != nil {
+		return nil, fmt.Errorf("shed: %w", err)
+	}
+	s := &Shedder{
+		cfg: cfg,
+		// Made once: it is the same for all, and making it costs more than refusing.
+		refused: edge.RetryLater(connect.CodeUnavailable, "too many calls at this moment", Reason, RetryAfter),
+	}
+	s.gate.Store(newGate(cfg.Limits()))
+	s.floors.Store(&floors{})
+	var err error
+	s.metrics, err = newMetrics(s)
+	return s, err
+}
+
+// Numbers of the limiter, by judgement and by TestLowestIsShedFirst.
+const (
+	recentCalls   = 1000 // that the threshold is taken from
+	windowShort   = 200 * time.Millisecond
+	windowLong    = 2 * time.Second
+	windowSamples = 50
+	// Of the limit may wait before calls begin to be refused, and until all are.
+	queueBegin, queueEnd = 1, 10
+)
+
+func newGate(l Limits) *gate {
+	g := &gate{limits: l, arrivals: arrivals{priority.NewLevelTracker(recentCalls)}}
+	g.prioritizer = adaptivelimiter.NewPrioritizerBuilder().WithLevelTracker(g.arrivals).Build()
+	g.limiter = adaptivelimiter.NewBuilder[any]().
+		WithLimits(uint(l.Min), uint(l.Max), uint(l.Min)).
+		WithRecentWindow(windowShort, windowLong, windowSamples).
+		WithQueueing(queueBegin, queueEnd).
+		BuildPrioritized(g.prioritizer)
+	return g
+}
+
+// Admit is an interceptor for edge.Config.Admit.
+func (s *Shedder) Admit(next connect.ServerFunc) connect.ServerFunc {
+	return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) (err error) {
+		var asked string
+		if info, ok := connect.CallInfoForServerContext(ctx); ok {
+			asked = info.RequestHeader().Get(Header)
+		}
+		p := s.of(spec, asked)
+		if p == Exempt || s.disabled.Load() {
+			return next(ctx, spec, stream)
+		}
+		permit, err := s.enter(ctx, p)
+		if err != nil {
+			return err
+		}
+		if spec.StreamType != connect.StreamTypeUnary {
+			// A stream is work when it opens. Then it lives for hours and mostly
+			// sleeps: its permit would say that the service is busy.
+			permit.Drop()
+			return next(ctx, spec, stream)
+		}
+		measured := false // stays so when the handler panics
+		defer func() {
+			if measured {
+				permit.Record()
+			} else {
+				permit.Drop()
+			}
+		}()
+		err = next(ctx, spec, stream)
+		measured = tells(err)
+		return err
+	}
+}
+
+// tells says whether the time that a call took tells of the service's load. A
+// refused token is quick, and a client that left says nothing.
+func tells(err error) bool {
+	return err == nil || errors.Is(err, context.DeadlineExceeded) || connect.CodeOf(err) == connect.CodeUnavailable
+}
+
+func (s *Shedder) enter(ctx context.Context, p Priority) (adaptivelimiter.Permit, error) {
+	level := p.level()
+	if level < s.floors.Load()[p] {
+		return nil, s.refuse(ctx, p)
+	}
+	g := s.gate.Load()
+	g.arrivals.came(level)
+	permit, err := g.limiter.AcquirePermitWithMaxWait(priority.ContextWithLevel(ctx, level), g.limits.MaxWait)
+	switch {
+	case err == nil:
+		s.metrics.admitted(ctx, p)
+		return permit, nil
+	case errors.Is(err, adaptivelimiter.ErrExceeded):
+		return nil, s.refuse(ctx, p)
+	}
+	return nil, err // the caller went away while waiting
+}
+
+func (s *Shedder) refuse(ctx context.Context, p Priority) error {
+	s.shed[p].Add(1)
+	s.metrics.refused(ctx, p)
+	return s.refused
+}
+
+// Shedding tells whether calls were refused lately: no time for optional work,
+// such as hedging.
+func (s *Shedder) Shedding() bool { return s.shedding.Load() }
