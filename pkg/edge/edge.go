@@ -77,6 +77,7 @@ type Server struct {
 	cfg       Config
 	validator protovalidate.Validator
 	mux       *http.ServeMux
+	causes    causes
 }
 
 // NewServer checks the configuration and builds the chain of interceptors.

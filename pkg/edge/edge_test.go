@@ -132,6 +132,27 @@ func TestErrorsForTheClientPass(t *testing.T) {
 	})
 }
 
+// Why calls are refused for the moment is logged, but not once a call: a
+// dependency that is away refuses all of them.
+func TestCauseIsLoggedAndNotTold(t *testing.T) {
+	t.Parallel()
+	place := func(context.Context, *ordersv1.PlaceOrderRequest) (*ordersv1.PlaceOrderResponse, error) {
+		err := edge.RetryLater(connect.CodeUnavailable, "try later", "STORE_UNAVAILABLE", time.Second)
+		return nil, fmt.Errorf("place: %w", edge.Because(err, errors.New("secret")))
+	}
+	b := setup(t, place, nil)
+	for range 20 {
+		status, header, body := b.post(t, placeJSON)
+		if status != 503 || header.Get("Retry-After") != "1" || strings.Contains(body, "secret") || !strings.Contains(body, "STORE_UNAVAILABLE") {
+			t.Fatalf("%d, %v, %s", status, header, body)
+		}
+	}
+	// Twenty calls take a fraction of a second, a few on a very busy machine.
+	if n := strings.Count(b.logs.String(), "error=secret"); n < 1 || n > 10 {
+		t.Errorf("%d lines with the cause:\n%s", n, b.logs)
+	}
+}
+
 func TestDeadline(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

@@ -42,6 +42,18 @@ type retryLater struct {
 
 func (e *retryLater) Unwrap() error { return e.error }
 
+// Because keeps the cause of an error that was made for the client, such as that
+// of unavailable: the client does not see it, the log does.
+func Because(err, cause error) error { return &because{error: err, cause: cause} }
+
+type because struct {
+	error
+
+	cause error
+}
+
+func (e *because) Unwrap() error { return e.error }
+
 // Violation is one field that breaks a rule.
 type Violation struct {
 	// Field is the path as the proto spells it: lines[2].quantity.

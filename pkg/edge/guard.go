@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -62,6 +63,7 @@ func (s *Server) forClient(ctx context.Context, spec connect.Spec, err error) er
 		switch made.Code() {
 		case connect.CodeInternal, connect.CodeUnknown, connect.CodeDataLoss:
 		default:
+			s.tellCause(ctx, spec, err)
 			return made
 		}
 	}
@@ -77,6 +79,34 @@ func (s *Server) forClient(ctx context.Context, spec connect.Spec, err error) er
 	}
 	s.cfg.Logger.ErrorContext(ctx, "request failed", "procedure", spec.Procedure, "error", err.Error())
 	return connect.NewError(connect.CodeInternal, internalMessage)
+}
+
+// causeEvery bounds the lines about causes: a dependency that is away fails every
+// call alike.
+const causeEvery = time.Second
+
+// causes is what was told of errors that were made for clients.
+type causes struct {
+	mu     sync.Mutex
+	told   time.Time
+	untold int
+}
+
+// tellCause logs what the client was not told, at most once in causeEvery.
+func (s *Server) tellCause(ctx context.Context, spec connect.Spec, err error) {
+	hidden, ok := errors.AsType[*because](err)
+	if !ok {
+		return
+	}
+	s.causes.mu.Lock()
+	defer s.causes.mu.Unlock()
+	if time.Since(s.causes.told) < causeEvery {
+		s.causes.untold++
+		return
+	}
+	s.cfg.Logger.WarnContext(ctx, "call refused", "procedure", spec.Procedure,
+		"answer", err.Error(), "error", hidden.cause.Error(), "since_last_line", s.causes.untold)
+	s.causes.told, s.causes.untold = time.Now(), 0
 }
 
 // deadline gives every unary call a time to end, at most MaxDeadline away. A

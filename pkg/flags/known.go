@@ -44,6 +44,11 @@ var own = [...]Flag{
 	{Name: "inventory.stale-reads", Kind: Bool, Default: "true", Subject: "sku",
 		About: "answer GetProduct from an old cache entry when the database can't"},
 
+	{Name: "orders.rate-limit", Kind: Number, Default: "RATE_LIMIT", Min: 0.01, About: "calls a second of one customer"},
+	{Name: "orders.rate-burst", Kind: Number, Default: "RATE_BURST", Min: 1, About: "calls of one customer at once, after a pause"},
+	{Name: "inventory.rate-limit", Kind: Number, Default: "RATE_LIMIT", Min: 0.01, About: "calls a second of one customer"},
+	{Name: "inventory.rate-burst", Kind: Number, Default: "RATE_BURST", Min: 1, About: "calls of one customer at once, after a pause"},
+
 	{Name: "provider.decline-rate", Kind: Number, Default: "FAULTS", Max: 1, About: "share of confirmations that are declined"},
 	{Name: "provider.error-rate", Kind: Number, Default: "FAULTS", Max: 1, About: "share of calls that fail with 500 before anything is done"},
 	{Name: "provider.charge-timeout-rate", Kind: Number, Default: "FAULTS", Max: 1, About: "share of confirmations that charge and do not answer"},
@@ -52,6 +57,15 @@ var own = [...]Flag{
 	{Name: "provider.jitter-ms", Kind: Number, Default: "FAULTS", Max: 600_000, About: "milliseconds added at random, from 0 to this"},
 	{Name: "provider.rate-per-second", Kind: Number, Default: "FAULTS", About: "calls a second beyond which it answers 429; 0 is no limit"},
 	{Name: "provider.outage", Kind: String, Default: "FAULTS", OneOf: []string{"", "error", "hang", "reset"}, About: "every call fails like this"},
+}
+
+// limits of a service that can be changed while it runs; the names follow its
+// own. The defaults are settings of the same meaning.
+var limits = [...]Flag{
+	{Name: ".shedding", Kind: Bool, Default: "true", About: "refuse calls in an overload, lowest priority first"},
+	{Name: ".shed-min", Kind: Number, Default: "SHED_MIN", Min: 1, About: "calls at once below which none is refused"},
+	{Name: ".shed-max", Kind: Number, Default: "SHED_MAX", Min: 1, About: "calls at once, at most"},
+	{Name: ".shed-lag", Kind: Number, Default: "SHED_LAG", Min: 1, About: "unread messages at which all calls are refused"},
 }
 
 // faults of a service; the names follow its own.
@@ -68,7 +82,7 @@ var faults = [...]Flag{
 func Known() []Flag {
 	known := slices.Clone(own[:])
 	for _, service := range services {
-		for _, f := range faults {
+		for _, f := range slices.Concat(limits[:], faults[:]) {
 			f.Name = service + f.Name
 			known = append(known, f)
 		}

@@ -8,7 +8,9 @@ import (
 	"example.com/ballast/pkg/config"
 	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/pkg/pg"
+	"example.com/ballast/pkg/ratelimit"
 	"example.com/ballast/pkg/service"
+	"example.com/ballast/pkg/shed"
 )
 
 // Config are the settings of inventory, read from the environment.
@@ -23,6 +25,10 @@ type Config struct {
 
 	// RedisURL is inventory's own cache.
 	RedisURL config.Secret `env:"REDIS_URL,required,notEmpty"`
+	// Shed says when calls are refused in an overload, Rate how many a customer
+	// may make.
+	Shed shed.Settings
+	Rate ratelimit.Settings
 	// JWTPublicKeyFile holds the Ed25519 keys that sign tokens, in PEM.
 	JWTPublicKeyFile string `env:"JWT_PUBLIC_KEY_FILE,required,notEmpty"`
 
@@ -47,5 +53,5 @@ func (c Config) Validate() error {
 	for _, country := range c.UnservedCountries {
 		require(len(country) == 2, "UNSERVED_COUNTRIES: %q is no country: want codes of two letters, such as KP,SY", country)
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Shed.Validate(), c.Rate.Validate())...)
 }

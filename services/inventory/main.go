@@ -23,6 +23,7 @@ import (
 	"example.com/ballast/pkg/outbox"
 	"example.com/ballast/pkg/pg"
 	"example.com/ballast/pkg/service"
+	"example.com/ballast/pkg/shed"
 	"example.com/ballast/services/inventory/internal/events"
 	"example.com/ballast/services/inventory/internal/postgres"
 	"example.com/ballast/services/inventory/internal/stock"
@@ -88,7 +89,8 @@ func setup(ctx context.Context, cfg Config, h *service.Host) error {
 		Republish: store.Republish,
 		Logger:    h.Logger,
 	}
-	if err := serve(cfg, h, api); err != nil {
+	backlogs := shed.Backlogs{OutboxAge: func() time.Duration { return relay.Stats().Age }, Lag: consumer.Lag}
+	if err := serve(ctx, cfg, h, api, backlogs); err != nil {
 		return err
 	}
 	leader := h.Lease(pool, "republisher")

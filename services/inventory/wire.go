@@ -5,12 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"connectrpc.com/connect/v2"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"example.com/ballast/gen/inventory/v1/inventoryv1connect"
-	pkgcache "example.com/ballast/pkg/cache"
-	"example.com/ballast/pkg/edge"
 	"example.com/ballast/pkg/faults"
 	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/pkg/outbox"
@@ -18,10 +14,8 @@ import (
 	"example.com/ballast/pkg/resilience"
 	"example.com/ballast/pkg/service"
 	"example.com/ballast/pkg/stream"
-	"example.com/ballast/services/inventory/internal/cache"
 	"example.com/ballast/services/inventory/internal/events"
 	"example.com/ballast/services/inventory/internal/postgres"
-	"example.com/ballast/services/inventory/internal/rpc"
 	"example.com/ballast/services/inventory/internal/stock"
 )
 
@@ -67,35 +61,4 @@ func newConsumer(cfg Config, h *service.Host, store *postgres.Store, guard *resi
 		RecordFault: pg.DataFault,
 		Logger:      h.Logger,
 	})
-}
-
-// serve mounts the API.
-func serve(cfg Config, h *service.Host, store guarded) error {
-	redis, err := pkgcache.Open(string(cfg.RedisURL))
-	if err != nil {
-		return fmt.Errorf("REDIS_URL: %w", err)
-	}
-	h.OnClose("redis", func(context.Context) error { return redis.Close() })
-	products, err := cache.NewProducts(redis, h.Logger, store.Product)
-	if err != nil {
-		return err
-	}
-	verifier, err := edge.ReadVerifier(cfg.JWTPublicKeyFile)
-	if err != nil {
-		return fmt.Errorf("JWT_PUBLIC_KEY_FILE: %w", err)
-	}
-	server, err := edge.NewServer(edge.Config{
-		Logger: h.Logger, Verifier: verifier, Healthy: h.Healthy, Draining: h.Draining(),
-		Admit: []connect.ServerInterceptor{faults.RPC(h.Flags, "inventory")},
-	})
-	if err != nil {
-		return err
-	}
-	inventoryv1connect.RegisterInventoryServiceHandler(server.RPC, rpc.NewServer(store, products))
-	handler, err := server.Handler()
-	if err != nil {
-		return err
-	}
-	h.Serve(handler)
-	return nil
 }

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"time"
 
+	"example.com/ballast/pkg/config"
 	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/pkg/pg"
+	"example.com/ballast/pkg/ratelimit"
 	"example.com/ballast/pkg/service"
+	"example.com/ballast/pkg/shed"
 	"example.com/ballast/services/orders/internal/order"
 )
 
@@ -21,6 +24,13 @@ type Config struct {
 	Kafka kafka.Settings
 	// JWTPublicKeyFile checks the bearer tokens: PEM, Ed25519.
 	JWTPublicKeyFile string `env:"JWT_PUBLIC_KEY_FILE,required"`
+
+	// RedisURL is this service's own Redis.
+	RedisURL config.Secret `env:"REDIS_URL,required"`
+	// Shed says when calls are refused in an overload, Rate how many a customer
+	// may make.
+	Shed shed.Settings
+	Rate ratelimit.Settings
 
 	// IntakeBatch caps the orders of one transaction, IntakeQueue those that
 	// wait for one; beyond it PlaceOrder answers unavailable at once.
@@ -76,5 +86,5 @@ func (c Config) Validate() error {
 	if c.CompensateAfter <= c.ResendAfter {
 		errs = append(errs, errors.New("COMPENSATE_AFTER must be longer than RESEND_AFTER"))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Shed.Validate(), c.Rate.Validate())...)
 }

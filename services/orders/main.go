@@ -66,10 +66,11 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 		return err
 	}
 	admin := kadm.NewClient(broker)
+	backlog := events.Backlog{Admin: admin, Group: group}
 	sweeps := &sweeper{
 		every: cfg.SweepEvery, batch: cfg.SweepBatch, grace: cfg.ResendAfter / 2, settle: cfg.ResendAfter,
 		overdue: store.Overdue, sweep: store.Sweep,
-		unread: events.Backlog{Admin: admin, Group: group}.Unread, logger: host.Logger,
+		unread: backlog.Unread, logger: host.Logger,
 	}
 	watchers, err := watch(ctx, host, cfg)
 	if err != nil {
@@ -82,5 +83,7 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 		events.CaughtUp(admin, productsGroup, events.InventoryProducts)); err != nil {
 		return err
 	}
-	return serve(host, cfg, guarded(db.API.Guard, api, underCap(cfg, relay.Stats, intake.Do), subscribe(watchers)))
+	press := &pressure{relay: relay, ask: backlog.Records, logger: host.Logger}
+	host.Go("pressure", press.run)
+	return serve(ctx, host, cfg, press.backlogs(), guarded(db.API.Guard, api, underCap(cfg, relay.Stats, intake.Do), subscribe(watchers)))
 }

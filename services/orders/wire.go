@@ -5,12 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"connectrpc.com/connect/v2"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"example.com/ballast/gen/orders/v1/ordersv1connect"
-	"example.com/ballast/pkg/edge"
-	"example.com/ballast/pkg/faults"
 	"example.com/ballast/pkg/feed"
 	"example.com/ballast/pkg/ids"
 	"example.com/ballast/pkg/kafka"
@@ -80,27 +76,6 @@ func watch(ctx context.Context, host *service.Host, cfg Config) (*events.Watcher
 	changes.Subscribe(watchers.Tell)
 	host.Go("feed of "+events.OrderEvents, changes.Run)
 	return watchers, nil
-}
-
-func serve(host *service.Host, cfg Config, orders rpc.Orders) error {
-	verifier, err := edge.ReadVerifier(cfg.JWTPublicKeyFile)
-	if err != nil {
-		return fmt.Errorf("JWT_PUBLIC_KEY_FILE: %w", err)
-	}
-	server, err := edge.NewServer(edge.Config{
-		Logger: host.Logger, Verifier: verifier, Healthy: host.Healthy, Draining: host.Draining(),
-		Admit: []connect.ServerInterceptor{faults.RPC(host.Flags, "orders")},
-	})
-	if err != nil {
-		return err
-	}
-	ordersv1connect.RegisterOrderServiceHandler(server.RPC, rpc.New(orders))
-	handler, err := server.Handler()
-	if err != nil {
-		return err
-	}
-	host.Serve(handler)
-	return nil
 }
 
 // subscribe makes the events' subscriptions the calls' updates: siblings don't

@@ -9,6 +9,7 @@ import (
 	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/pkg/pg"
 	"example.com/ballast/pkg/service"
+	"example.com/ballast/pkg/shed"
 )
 
 // Config of payments, all from the environment.
@@ -21,6 +22,9 @@ type Config struct {
 	Kafka kafka.Settings
 	// JWTPublicKeyFile checks the bearer tokens: PEM, Ed25519.
 	JWTPublicKeyFile string `env:"JWT_PUBLIC_KEY_FILE,required"`
+	// Shed says when calls are refused in an overload. There are no limits by
+	// customer: all callers are operators.
+	Shed shed.Settings
 
 	// ProviderURL and ProviderAPIKey choose the payment provider: the simulator,
 	// stripe-mock or Stripe.
@@ -79,5 +83,5 @@ func (c Config) Validate() error {
 	if minimum := 2 * c.callTimeout(); c.Lease < minimum {
 		errs = append(errs, fmt.Errorf("LEASE is %s: use at least %s, two calls of PROVIDER_TIMEOUT with their retries", c.Lease, minimum))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Shed.Validate())...)
 }

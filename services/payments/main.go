@@ -110,5 +110,5 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 		return leader.Run(ctx, func(ctx context.Context, _ int64) error { return books.Schedule(ctx, cfg.ReconcileEvery) })
 	})
 	api := postgres.New(db.API.Pool, events.Encode, relay.Signal)
-	return serve(host, cfg, operations(db.API.Guard, api, books.Run), webhooks)
+	return serve(ctx, host, cfg, operations(db.API.Guard, api, books.Run), webhooks)
 }

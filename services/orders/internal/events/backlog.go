@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/services/orders/internal/order"
 )
 
@@ -56,6 +57,36 @@ func (b Backlog) behind(ctx context.Context, group, topic string, before time.Ti
 		behind = behind || max(0, at.At) < end.Offset // -1: nothing was ever committed
 	})
 	return behind, nil
+}
+
+// Records is how many messages of unfinished orders wait to be read, here and at
+// the participants: what was promised to customers and is not done.
+func (b Backlog) Records(ctx context.Context) (int64, error) {
+	return unread(ctx, b.Admin, map[string][]string{
+		b.Group:     {InventoryEvents, PaymentsEvents},
+		"inventory": {InventoryCommands},
+		"payments":  {PaymentsCommands},
+	})
+}
+
+// unread counts what groups have not read of these topics. Retry topics are not
+// among them: what is there waits on purpose.
+func unread(ctx context.Context, admin *kadm.Client, topics map[string][]string) (sum int64, err error) {
+	for group, names := range topics {
+		lag, err := kafka.Lag(ctx, admin, group)
+		if errors.Is(err, kerr.GroupIDNotFound) {
+			continue // it never read, and nobody waits for it yet
+		}
+		if err != nil {
+			return 0, err
+		}
+		for _, topic := range names {
+			for _, n := range lag[topic] {
+				sum += n
+			}
+		}
+	}
+	return sum, nil
 }
 
 // committedBy reads a group's offsets; a group that never was has committed nothing.

@@ -67,3 +67,39 @@ func TestBacklog(t *testing.T) {
 		t.Errorf("all is read: %v", err)
 	}
 }
+
+// What presses is what groups have not read of the topics that they are asked
+// about.
+func TestUnread(t *testing.T) {
+	t.Parallel()
+	client, err := kgo.NewClient(kafka.Options(testkit.Kafka(t), "test")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	ctx, admin := t.Context(), kadm.NewClient(client)
+	commands, answers := testkit.Unique(t, "commands"), testkit.Unique(t, "answers")
+	group, participant := testkit.Unique(t, "orders"), testkit.Unique(t, "participant")
+	retry := kafka.RetryTopic(answers, group)
+	if err := kafka.EnsureTopics(ctx, client, []kafka.Topic{{Name: commands}, {Name: answers}, {Name: retry}}); err != nil {
+		t.Fatal(err)
+	}
+	for of, topics := range map[string][]string{group: {answers, retry}, participant: {commands}} {
+		offsets := kadm.Offsets{}
+		for _, topic := range topics {
+			offsets.AddOffset(topic, 0, 1, -1)
+			for range 3 {
+				if err := client.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: []byte("v")}).FirstErr(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := admin.CommitAllOffsets(ctx, of, offsets); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := map[string][]string{group: {answers}, participant: {commands}, testkit.Unique(t, "nobody"): {commands}}
+	if n, err := unread(ctx, admin, asked); n != 4 || err != nil {
+		t.Errorf("%d records wait, want 4 (%v)", n, err)
+	}
+}

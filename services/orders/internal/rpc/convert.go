@@ -15,6 +15,7 @@ import (
 	"example.com/ballast/pkg/edge"
 	"example.com/ballast/pkg/money"
 	"example.com/ballast/pkg/pg"
+	"example.com/ballast/pkg/shed"
 	"example.com/ballast/services/orders/internal/order"
 )
 
@@ -67,12 +68,15 @@ func forClient(err error) error {
 		return edge.RetryLater(connect.CodeUnavailable, "too many orders are watched at this moment", "TOO_MANY_STREAMS", watchAgain)
 	case errors.Is(err, errStreamOld):
 		return edge.RetryLater(connect.CodeUnavailable, "the stream has lasted long enough; come again", "STREAM_TOO_OLD", retryAfter)
-	case errors.Is(err, batch.ErrFull), errors.Is(err, batch.ErrStopped):
-		return edge.RetryLater(connect.CodeUnavailable, "too many orders at this moment", "OVERLOADED", retryAfter)
+	case errors.Is(err, batch.ErrFull):
+		// The last line behind pkg/shed, which the client need not tell apart.
+		return edge.RetryLater(connect.CodeUnavailable, "too many orders at this moment", shed.Reason, shed.RetryAfter)
+	case errors.Is(err, batch.ErrStopped):
+		return edge.RetryLater(connect.CodeUnavailable, edge.ErrDraining.Error(), "STOPPING", retryAfter)
 	case errors.Is(err, pg.ErrConflict):
-		return edge.RetryLater(connect.CodeAborted, "the order is being changed; try again", "CONFLICT", retryAfter)
+		return edge.Because(edge.RetryLater(connect.CodeAborted, "the order is being changed; try again", "CONFLICT", retryAfter), err)
 	case pg.Transient(err):
-		return edge.RetryLater(connect.CodeUnavailable, "orders can't be stored or read at this moment", "STORE_UNAVAILABLE", retryAfter)
+		return edge.Because(edge.RetryLater(connect.CodeUnavailable, "orders can't be stored or read at this moment", "STORE_UNAVAILABLE", retryAfter), err)
 	}
 	return err
 }

@@ -116,7 +116,7 @@ func (s *Server) Reconcile(ctx context.Context, _ *paymentsv1.ReconcileRequest) 
 	}
 	r, err := s.payments.Reconcile(ctx)
 	if errors.Is(err, payment.ErrBookAway) {
-		return nil, edge.RetryLater(connect.CodeUnavailable, payment.ErrBookAway.Error(), "PROVIDER_UNAVAILABLE", time.Second)
+		return nil, edge.Because(edge.RetryLater(connect.CodeUnavailable, payment.ErrBookAway.Error(), "PROVIDER_UNAVAILABLE", time.Second), err)
 	}
 	if err != nil {
 		return nil, err

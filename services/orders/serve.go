@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"connectrpc.com/connect/v2"
+
+	"example.com/ballast/gen/orders/v1/ordersv1connect"
+	"example.com/ballast/pkg/cache"
+	"example.com/ballast/pkg/edge"
+	"example.com/ballast/pkg/faults"
+	"example.com/ballast/pkg/ratelimit"
+	"example.com/ballast/pkg/service"
+	"example.com/ballast/pkg/shed"
+	"example.com/ballast/services/orders/internal/rpc"
+)
+
+// priorities say what is refused first in an overload: what is low. Taking orders
+// is what this service is for, and a list of them can be looked at tomorrow.
+func priorities() map[string]shed.Priority {
+	return map[string]shed.Priority{
+		ordersv1connect.OrderServiceResumeOrderProcedure:     shed.Exempt, // an operator's
+		ordersv1connect.OrderServiceSettleOrderProcedure:     shed.Exempt,
+		ordersv1connect.OrderServicePlaceOrderProcedure:      shed.Critical,
+		ordersv1connect.OrderServiceCancelOrderProcedure:     shed.High,
+		ordersv1connect.OrderServiceGetOrderProcedure:        shed.Normal,
+		ordersv1connect.OrderServiceGetOrderHistoryProcedure: shed.Normal,
+		ordersv1connect.OrderServiceWatchOrderProcedure:      shed.Normal,
+		ordersv1connect.OrderServiceListOrdersProcedure:      shed.Low,
+	}
+}
+
+// serve opens the public listener's handler.
+func serve(ctx context.Context, host *service.Host, cfg Config, backlogs shed.Backlogs, orders rpc.Orders) error {
+	verifier, err := edge.ReadVerifier(cfg.JWTPublicKeyFile)
+	if err != nil {
+		return fmt.Errorf("JWT_PUBLIC_KEY_FILE: %w", err)
+	}
+	redis, err := cache.Open(string(cfg.RedisURL))
+	if err != nil {
+		return fmt.Errorf("REDIS_URL: %w", err)
+	}
+	host.OnClose("redis", func(context.Context) error { return redis.Close() })
+	shedding := cfg.Shed.Config(ctx, host.Flags, "orders", backlogs)
+	shedding.Logger, shedding.Priorities = host.Logger, priorities()
+	shedder, err := shed.New(shedding)
+	if err != nil {
+		return err
+	}
+	host.Go("shedder", shedder.Run)
+	limiter, err := ratelimit.New(ratelimit.Config{
+		Client: redis, Logger: host.Logger, Limit: cfg.Rate.Limit(ctx, host.Flags, "orders"),
+	})
+	if err != nil {
+		return err
+	}
+	server, err := edge.NewServer(edge.Config{
+		Logger: host.Logger, Verifier: verifier, Healthy: host.Healthy, Draining: host.Draining(),
+		Admit: []connect.ServerInterceptor{shedder.Admit, faults.RPC(host.Flags, "orders")},
+		Limit: []connect.ServerInterceptor{limiter.Interceptor},
+	})
+	if err != nil {
+		return err
+	}
+	ordersv1connect.RegisterOrderServiceHandler(server.RPC, rpc.New(orders))
+	handler, err := server.Handler()
+	if err != nil {
+		return err
+	}
+	host.Serve(handler)
+	return nil
+}
