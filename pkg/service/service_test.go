@@ -123,10 +123,12 @@ func (j *journal) all() []string {
 	return slices.Clone(j.notes)
 }
 
+// TestShutdownKeepsItsOrder: streams are told first, since they would hold up the
+// calls' end for ever; then calls, loops, and what was opened, last opened first.
 func TestShutdownKeepsItsOrder(t *testing.T) {
 	t.Parallel()
 	var j journal
-	inCall, release := make(chan struct{}), make(chan struct{})
+	inCall, inStream, release := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	r := start(t, service.Settings{}, func(_ context.Context, h *service.Host) error {
 		for _, name := range []string{"postgres", "kafka"} {
 			h.OnClose(name, func(context.Context) error { j.note("close " + name); return nil })
@@ -136,7 +138,13 @@ func TestShutdownKeepsItsOrder(t *testing.T) {
 			j.note("consumer ends")
 			return ctx.Err()
 		})
-		h.Serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		h.Serve(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.URL.Path == "/stream" {
+				close(inStream)
+				<-h.Draining()
+				j.note("stream told")
+				return
+			}
 			close(inCall)
 			<-release
 			j.note("call answered")
@@ -152,8 +160,15 @@ func TestShutdownKeepsItsOrder(t *testing.T) {
 		answer <- body
 	}()
 	receive(t, inCall)
+	streamed := make(chan string, 1)
+	go func() {
+		_, body := r.get(t, r.host.Addr(), "/stream")
+		streamed <- body
+	}()
+	receive(t, inStream)
 	r.stop()
 	receive(t, r.host.Draining())
+	receive(t, streamed)
 	// The call holds up the loops, the pools and the admin listener.
 	r.becomes(t, "/readyz", http.StatusServiceUnavailable, "stopping")
 	r.becomes(t, "/livez", http.StatusOK, "alive")
@@ -165,7 +180,7 @@ func TestShutdownKeepsItsOrder(t *testing.T) {
 	if err := receive(t, r.done); err != nil {
 		t.Errorf("run: %v", err)
 	}
-	want := []string{"release", "call answered", "consumer ends", "close kafka", "close postgres"}
+	want := []string{"stream told", "release", "call answered", "consumer ends", "close kafka", "close postgres"}
 	if diff := cmp.Diff(want, j.all()); diff != "" {
 		t.Error(diff)
 	}
