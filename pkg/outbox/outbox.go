@@ -18,6 +18,8 @@
 //     ends with the key's messages in order, repetitions aside.
 //   - Producing ends before the lease does. A relay that was paused and comes
 //     back repeats old messages at worst: consumers check versions.
+//   - While Kafka does not acknowledge, a breaker opens and nothing new is handed
+//     to the client. Rows go on being queued; how many is the service's to cap.
 //   - A message that can never be published moves to outbox_dead with its
 //     reason, behind the lease's fence; the others go on.
 package outbox

@@ -55,35 +55,13 @@ func (t *term) publish(ctx context.Context, items []item) error {
 		})
 	}
 	answered()
-	if err := t.wait(ctx, done); err != nil {
+	if err := t.acknowledged(ctx, done, answers); err != nil {
 		return err
 	}
 	for i := range items {
 		items[i].err = answers[i]
 	}
 	return nil
-}
-
-// wait returns when done is closed, or a moment after ctx ended: the client may
-// hold on to records that it has sent for as long as the broker is silent.
-func (t *term) wait(ctx context.Context, done <-chan struct{}) error {
-	const grace, complainAfter = 100 * time.Millisecond, 5 * time.Second
-	complain := time.NewTicker(complainAfter)
-	defer complain.Stop()
-	ended := ctx.Done()
-	var giveUp <-chan time.Time
-	for {
-		select {
-		case <-done:
-			return nil
-		case <-ended:
-			ended, giveUp = nil, time.After(grace)
-		case <-giveUp:
-			return errNoAnswer
-		case <-complain.C:
-			t.Logger.WarnContext(ctx, "outbox is waiting for kafka to acknowledge", "depth", t.depth.Load())
-		}
-	}
 }
 
 // publishAlone produces one item at a time, so that a refusal is certainly about

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"example.com/ballast/pkg/lease"
+	"example.com/ballast/pkg/resilience"
 )
 
 // Config is what a relay needs. Pool, Client and Lease are required.
@@ -30,6 +31,9 @@ type Config struct {
 	// TopicPatience is how long messages for a topic that does not exist are
 	// kept before they are dead. Default 15 s.
 	TopicPatience time.Duration
+	// AckPatience is how long Kafka may take to acknowledge a turn until that
+	// counts as a failure. Default 2 s: a broker that restarts takes about one.
+	AckPatience time.Duration
 }
 
 // Relay publishes the outbox of one database. Every process that writes to the
@@ -44,6 +48,7 @@ type Relay struct {
 	epoch   atomic.Int64  // 0: another process leads
 	metrics *metrics
 	badly   error // why the relay can't be run
+	guard   *resilience.Guard
 
 	maxBytes int // of a record batch, which a message must not exceed
 
@@ -78,6 +83,9 @@ func NewRelay(c Config) *Relay {
 	if c.TopicPatience == 0 {
 		c.TopicPatience = 15 * time.Second
 	}
+	if c.AckPatience == 0 {
+		c.AckPatience = 2 * time.Second
+	}
 	r := &Relay{
 		Config: c,
 		wake:   make(chan struct{}, 1),
@@ -88,7 +96,9 @@ func NewRelay(c Config) *Relay {
 	r.maxBytes = int(limit)
 	var err error
 	r.metrics, err = newMetrics(r)
-	r.badly = errors.Join(err, unfit(c.Client))
+	var guardErr error
+	r.guard, guardErr = newGuard(c.Logger, c.AckPatience)
+	r.badly = errors.Join(err, guardErr, unfit(c.Client))
 	return r
 }
 

@@ -58,6 +58,10 @@ func (t *term) loop(ctx context.Context) error {
 			t.window.found(ids, time.Now())
 		default:
 		}
+		if !t.guard.Healthy() {
+			pauseFor(ctx, again)
+			continue
+		}
 		full, err := t.turn(ctx)
 		pause, wake := t.Poll, t.wake
 		switch {
