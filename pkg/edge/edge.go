@@ -60,6 +60,9 @@ type Config struct {
 	MaxDeadline time.Duration
 	// Admit runs before authentication, Limit after it.
 	Admit, Limit []connect.ServerInterceptor
+	// Transient claims errors that pass by themselves, such as pg.Transient: the
+	// client is told to come back. nil claims none.
+	Transient func(error) bool
 	// Healthy answers grpc.health.v1; nil means always serving.
 	Healthy func(ctx context.Context) error
 	// Draining is closed when the process is about to stop. Streams then end with
@@ -89,6 +92,9 @@ func NewServer(cfg Config) (*Server, error) {
 	cfg.MaxBytes = orDefault(cfg.MaxBytes, DefaultMaxBytes)
 	cfg.MaxDeadline = orDefault(cfg.MaxDeadline, DefaultMaxDeadline)
 	cfg.Deadline = min(orDefault(cfg.Deadline, DefaultDeadline), cfg.MaxDeadline)
+	if cfg.Transient == nil {
+		cfg.Transient = func(error) bool { return false }
+	}
 	telemetry, err := otelconnect.NewServerInterceptor(otelconnect.WithTrustRemote())
 	if err != nil {
 		return nil, fmt.Errorf("rpc telemetry: %w", err)

@@ -50,10 +50,7 @@ func (s *Server) guard(next connect.ServerFunc) connect.ServerFunc {
 // forClient returns what the client may see of an error. Errors that were made
 // for it pass; the others are logged here, once, and replaced.
 func (s *Server) forClient(ctx context.Context, spec connect.Spec, err error) error {
-	if refused, ok := errors.AsType[*resilience.Refused](err); ok {
-		err = RetryLater(connect.CodeUnavailable, "something that this call needs does not answer at this moment",
-			"DEPENDENCY_UNAVAILABLE", refused.After)
-	}
+	err = s.passing(ctx, err)
 	if later, ok := errors.AsType[*retryLater](err); ok {
 		if info, ok := connect.CallInfoForServerContext(ctx); ok {
 			info.ResponseHeader().Set("Retry-After", strconv.Itoa(int(math.Ceil(later.after.Seconds()))))
@@ -72,7 +69,7 @@ func (s *Server) forClient(ctx context.Context, spec connect.Spec, err error) er
 		return connect.NewError(connect.CodeUnavailable, ErrDraining.Error())
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return connect.NewError(connect.CodeCanceled, "the client went away")
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, errDeadline), errors.Is(err, context.DeadlineExceeded):
 		// The outcome of a call that writes is unknown to the client: it repeats the
 		// call with the same key.
 		return connect.NewError(connect.CodeDeadlineExceeded, "the deadline of the call has passed")
@@ -109,6 +106,24 @@ func (s *Server) tellCause(ctx context.Context, spec connect.Spec, err error) {
 	s.causes.told, s.causes.untold = time.Now(), 0
 }
 
+// passing turns what will pass by itself into an error that tells the client to
+// come back: a guard that refused a call, and a dependency that failed one.
+func (s *Server) passing(ctx context.Context, err error) error {
+	if refused, ok := errors.AsType[*resilience.Refused](err); ok {
+		return RetryLater(connect.CodeUnavailable, "something that this call needs does not answer at this moment",
+			"DEPENDENCY_UNAVAILABLE", refused.After)
+	}
+	_, made := errors.AsType[*connect.Error](err)
+	gone := errors.Is(err, context.Canceled) && ctx.Err() != nil
+	if made || gone || errors.Is(err, errDeadline) || !s.cfg.Transient(err) {
+		return err
+	}
+	return Because(RetryLater(connect.CodeUnavailable, "this can't be stored or read at this moment", "STORE_UNAVAILABLE", time.Second), err)
+}
+
+// errDeadline says that the call's own deadline, and no other, has passed.
+var errDeadline = errors.New("the deadline of the call has passed")
+
 // deadline gives every unary call a time to end, at most MaxDeadline away. A
 // stream lives until its client leaves or the process drains.
 func (s *Server) deadline(next connect.ServerFunc) connect.ServerFunc {
@@ -125,8 +140,9 @@ func (s *Server) deadline(next connect.ServerFunc) connect.ServerFunc {
 		err := next(ctx, spec, stream)
 		// By the clock: on a busy machine the database's own timeout, which the
 		// deadline has set, may come before the context's.
-		if at, ok := ctx.Deadline(); ok && !time.Now().Before(at) && connect.CodeOf(err) == connect.CodeUnavailable {
-			return context.DeadlineExceeded
+		at, _ := ctx.Deadline()
+		if err != nil && !time.Now().Before(at) && (s.cfg.Transient(err) || connect.CodeOf(err) == connect.CodeUnavailable) {
+			return errDeadline
 		}
 		return err
 	}

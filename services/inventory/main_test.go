@@ -22,6 +22,9 @@ func TestInventory(t *testing.T) {
 	b := newBundle(t)
 	t.Run("products are fresh after a change", b.testProducts)
 	t.Run("orders, poison and a restart", b.testOrders)
+	t.Run("stuck calls and a stuck consumer", b.testBulkheads)
+	t.Run("a deadline and a lock", b.testDeadline)
+	t.Run("postgres away and back", b.testPostgresAway)
 }
 
 // A catalogue by RPC, commands by Kafka, a restart in between, poison among the

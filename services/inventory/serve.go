@@ -11,6 +11,7 @@ import (
 	"example.com/ballast/pkg/edge"
 	"example.com/ballast/pkg/faults"
 	"example.com/ballast/pkg/ratelimit"
+	"example.com/ballast/pkg/pg"
 	"example.com/ballast/pkg/service"
 	"example.com/ballast/pkg/shed"
 	"example.com/ballast/services/inventory/internal/cache"
@@ -59,7 +60,7 @@ func serve(ctx context.Context, cfg Config, h *service.Host, store guarded, back
 		return err
 	}
 	server, err := edge.NewServer(edge.Config{
-		Logger: h.Logger, Verifier: verifier, Healthy: h.Healthy, Draining: h.Draining(),
+		Logger: h.Logger, Verifier: verifier, Healthy: h.Healthy, Draining: h.Draining(), Transient: pg.Transient,
 		Admit: []connect.ServerInterceptor{shedder.Admit, faults.RPC(h.Flags, "inventory")},
 		Limit: []connect.ServerInterceptor{limiter.Interceptor},
 	})

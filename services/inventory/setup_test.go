@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,8 +18,8 @@ import (
 	"example.com/ballast/pkg/ids"
 	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/pkg/message"
+	"example.com/ballast/pkg/servers"
 	"example.com/ballast/pkg/testkit"
-	"example.com/ballast/services/inventory/internal/postgres"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
@@ -27,6 +28,8 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 type bundle struct {
 	cfg                Config
 	producer           *kgo.Client
+	database           *database
+	token              string // the operator's
 	operator, customer inventoryv1connect.InventoryServiceClient
 }
 
@@ -45,8 +48,9 @@ func newBundle(t *testing.T) *bundle {
 		t.Fatal(err)
 	}
 	brokers := testkit.Kafka(t)
+	database := newDatabase(t)
 	cfg, err := config.Parse[Config](map[string]string{
-		"POSTGRES_URL": testkit.PostgresURL(t, postgres.Migrations()), "KAFKA_BROKERS": brokers[0],
+		"POSTGRES_URL": database.process.URL, "POSTGRES_MIGRATION_URL": database.process.URL, "KAFKA_BROKERS": brokers[0],
 		"REDIS_URL": "redis://" + testkit.Redis(t) + "/0", "JWT_PUBLIC_KEY_FILE": keyFile,
 		"LISTEN_ADDR": freeAddr(t), "ADMIN_ADDR": freeAddr(t), "LOG_LEVEL": "warn",
 	})
@@ -65,10 +69,57 @@ func newBundle(t *testing.T) *bundle {
 		}
 		return inventoryv1connect.NewInventoryServiceClient(edge.NewClient("http://"+cfg.ListenAddr, token))
 	}
+	token, err := edge.Sign(keys.Private, edge.Identity{Customer: "op", Operator: true}, time.Now(), time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &bundle{
-		cfg: cfg, producer: producer,
+		token: token,
+		cfg:   cfg, producer: producer, database: database,
 		operator: client(edge.Identity{Customer: "op", Operator: true}),
 		customer: client(edge.Identity{Customer: "c1"}),
+	}
+}
+
+// database is a server of the test's own, which it may stop.
+type database struct {
+	process servers.Process
+	running *servers.Running
+}
+
+func newDatabase(t *testing.T) *database {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ballast-inventory-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // the server may run as another user
+		t.Fatal(err)
+	}
+	d := &database{}
+	if d.process, err = (servers.Postgres{Dir: filepath.Join(dir, "data"), Settings: map[string]string{"fsync": "off"}}).Process(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.start(t)
+	t.Cleanup(func() {
+		d.running.Kill()
+		_ = os.RemoveAll(dir)
+	})
+	return d
+}
+
+func (d *database) start(t *testing.T) {
+	t.Helper()
+	var err error
+	if d.running, err = servers.Start(t.Context(), d.process, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (d *database) stop(t *testing.T) {
+	t.Helper()
+	if err := d.running.Stop(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 }
 

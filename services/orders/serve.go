@@ -11,6 +11,7 @@ import (
 	"example.com/ballast/pkg/edge"
 	"example.com/ballast/pkg/faults"
 	"example.com/ballast/pkg/ratelimit"
+	"example.com/ballast/pkg/pg"
 	"example.com/ballast/pkg/service"
 	"example.com/ballast/pkg/shed"
 	"example.com/ballast/services/orders/internal/rpc"
@@ -56,7 +57,7 @@ func serve(ctx context.Context, host *service.Host, cfg Config, backlogs shed.Ba
 		return err
 	}
 	server, err := edge.NewServer(edge.Config{
-		Logger: host.Logger, Verifier: verifier, Healthy: host.Healthy, Draining: host.Draining(),
+		Logger: host.Logger, Verifier: verifier, Healthy: host.Healthy, Draining: host.Draining(), Transient: pg.Transient,
 		Admit: []connect.ServerInterceptor{shedder.Admit, faults.RPC(host.Flags, "orders")},
 		Limit: []connect.ServerInterceptor{limiter.Interceptor},
 	})

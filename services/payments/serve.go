@@ -9,6 +9,7 @@ import (
 	"example.com/ballast/gen/payments/v1/paymentsv1connect"
 	"example.com/ballast/pkg/edge"
 	"example.com/ballast/pkg/faults"
+	"example.com/ballast/pkg/pg"
 	"example.com/ballast/pkg/resilience"
 	"example.com/ballast/pkg/service"
 	"example.com/ballast/pkg/shed"
@@ -62,7 +63,7 @@ func serve(ctx context.Context, host *service.Host, cfg Config, payments rpc.Pay
 	}
 	host.Go("shedder", shedder.Run)
 	server, err := edge.NewServer(edge.Config{
-		Logger: host.Logger, Verifier: verifier, Healthy: host.Healthy, Draining: host.Draining(),
+		Logger: host.Logger, Verifier: verifier, Healthy: host.Healthy, Draining: host.Draining(), Transient: pg.Transient,
 		Admit: []connect.ServerInterceptor{shedder.Admit, faults.RPC(host.Flags, "payments")},
 	})
 	if err != nil {
