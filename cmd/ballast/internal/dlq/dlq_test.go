@@ -100,6 +100,13 @@ func TestReplayClears(t *testing.T) {
 	if r := b.replay(b.options()); r.Moved() != 0 {
 		t.Errorf("a second replay moved %+v", r)
 	}
+	// Brokers forget a group without members after a week.
+	if _, err := b.admin.DeleteGroup(t.Context(), b.group+".dlq-replay"); err != nil {
+		t.Fatal(err)
+	}
+	if left := b.list(Open, Filter{}); len(left) != 0 {
+		t.Errorf("%d letters are open again", len(left))
+	}
 	for i, r := range b.read(kafka.RetryTopic(b.topic, b.group)) {
 		original, was := stream.Original(r), before[i].record
 		if diff := cmp.Diff(stream.Original(was).Headers, original.Headers); diff != "" || string(was.Value) != string(r.Value) || string(was.Key) != string(r.Key) || was.Partition != r.Partition {

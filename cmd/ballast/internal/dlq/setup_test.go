@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"example.com/ballast/pkg/config"
 	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/pkg/message"
 	"example.com/ballast/pkg/stream"
@@ -103,8 +104,12 @@ func (b *bench) desk() *Desk {
 // consume runs the group until the test ends.
 func (b *bench) consume() {
 	b.t.Helper()
+	settings, err := config.Parse[kafka.Settings](map[string]string{"KAFKA_BROKERS": strings.Join(b.brokers, ","), "KAFKA_SESSION_TIMEOUT": "2s"})
+	if err != nil {
+		b.t.Fatal(err)
+	}
 	c, err := stream.New(stream.Config{
-		Kafka: kafka.Settings{Brokers: b.brokers, Partitions: 1, Replication: 1, SessionTimeout: 2 * time.Second, MaxFaultsPerMinute: 600},
+		Kafka: settings,
 		Group: b.group, Topics: []string{b.topic}, Handler: b.handle, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
+
+	"example.com/ballast/pkg/stream"
 )
 
 const (
@@ -22,9 +24,9 @@ const (
 	stepTimeout = 8 * time.Second
 	// again is the pause before a coordinator that is busy is asked again.
 	again = 50 * time.Millisecond
-	// maxLetterBytes lets a letter of the largest size that pkg/stream writes,
-	// 2 MiB, grow by the headers of a discard.
-	maxLetterBytes = 2<<20 + 16<<10
+	// maxLetterBytes is what stream.ReplayOptions let a producer write: twice a
+	// broker's default maximum, so there is room for the headers of a discard.
+	maxLetterBytes = 2 << 20
 )
 
 // ErrTakenOver says that another operator began to work off the same letters,
@@ -42,10 +44,8 @@ type stepper struct {
 
 // newStepper fences whoever else moves letters of the box.
 func (d *Desk) newStepper(ctx context.Context, b Box) (*stepper, error) {
-	client, err := kgo.NewClient(append(d.opts,
+	client, err := kgo.NewClient(append(append(d.opts, stream.ReplayOptions()...),
 		kgo.TransactionalID("ballast-dlq."+b.Name), kgo.TransactionTimeout(txnTimeout),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(maxLetterBytes),
-		kgo.RequiredAcks(kgo.AllISRAcks()),
 		// The offsets are committed by hand, in the requests of before Kafka 4.0:
 		// the client does not tell whether it follows KIP-890, under which the
 		// broker adds a group to a transaction by itself.
