@@ -107,7 +107,11 @@ func TestReplayClears(t *testing.T) {
 	if left := b.list(Open, Filter{}); len(left) != 0 {
 		t.Errorf("%d letters are open again", len(left))
 	}
-	for i, r := range b.read(kafka.RetryTopic(b.topic, b.group)) {
+	replayed := b.read(kafka.RetryTopic(b.topic, b.group))
+	if source := len(b.read(b.topic)); len(replayed) != 7 || source != 7 {
+		t.Errorf("%d records in the retry topic and %d in the source; want 7 each", len(replayed), source)
+	}
+	for i, r := range replayed {
 		original, was := stream.Original(r), before[i].record
 		if diff := cmp.Diff(stream.Original(was).Headers, original.Headers); diff != "" || string(was.Value) != string(r.Value) || string(was.Key) != string(r.Key) || was.Partition != r.Partition {
 			t.Errorf("a replayed record is not as it was: %s", diff)
