@@ -4,12 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/extra/redisotel/v9"
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"example.com/ballast/pkg/resilience"
 )
 
 // Times of one command. A cache that answers slower than the database would is
@@ -18,6 +23,51 @@ const (
 	dialTimeout = 250 * time.Millisecond
 	ioTimeout   = 100 * time.Millisecond
 )
+
+// Redis is a service's own Redis with one guard in front of it: whatever caches
+// share the server share what is known of its health.
+type Redis struct {
+	// Client speaks to it without the guard.
+	Client *redis.Client
+
+	guard *resilience.Guard
+	info  atomic.Pointer[Info]
+
+	mu     sync.Mutex
+	caches map[string]*metrics
+}
+
+// Connect returns the Redis of a URL such as redis://host:6379/0. Like Open, it
+// does not connect.
+func Connect(address string, logger *slog.Logger) (*Redis, error) {
+	client, err := Open(address)
+	if err != nil {
+		return nil, err
+	}
+	r := &Redis{Client: client, caches: map[string]*metrics{}}
+	r.guard, err = resilience.New(resilience.Config{
+		Name: "redis", Logger: logger, Timeout: dialTimeout, OpenFor: time.Second,
+		// An answer that is an error, of a Redis that is full, says that it is there.
+		Failure: func(err error) bool { _, answered := errors.AsType[redis.Error](err); return !answered },
+	})
+	if err == nil {
+		err = r.observe()
+	}
+	if err != nil {
+		return nil, errors.Join(err, client.Close())
+	}
+	return r, nil
+}
+
+// Close closes the connections.
+func (r *Redis) Close() error { return r.Client.Close() }
+
+// add makes a cache known to the admin listener.
+func (r *Redis) add(name string, m *metrics) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.caches[name] = m
+}
 
 // Open returns a client for a URL such as redis://host:6379/0. It does not
 // connect: Redis may be away, at the start as at any time. The client neither

@@ -1,0 +1,137 @@
+package cache
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+
+	"example.com/ballast/pkg/resilience"
+)
+
+// pollEvery is how often Redis is asked about itself for the metrics.
+const pollEvery = 5 * time.Second
+
+// Info is what a Redis says of itself. Evicted, Hits and Misses count since its
+// start and hold for all who share it; Keys are those of the service's database.
+type Info struct {
+	Keys      int64  `json:"keys"`
+	Memory    int64  `json:"memoryBytes"`
+	MaxMemory int64  `json:"maxMemoryBytes"`
+	Policy    string `json:"policy"`
+	Evicted   int64  `json:"evicted"`
+	Hits      int64  `json:"hits"`
+	Misses    int64  `json:"misses"`
+}
+
+// Run asks Redis about itself for the metrics, until ctx ends.
+func (r *Redis) Run(ctx context.Context) error {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		// An error is the guard's to count and to log; the gauges stand still.
+		_, _ = r.Info(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Info asks Redis about itself.
+func (r *Redis) Info(ctx context.Context) (Info, error) {
+	return resilience.Do(ctx, r.guard, func(ctx context.Context) (Info, error) {
+		text, err := r.Client.Info(ctx).Result()
+		if err != nil {
+			return Info{}, fmt.Errorf("INFO: %w", err)
+		}
+		keys, err := r.Client.DBSize(ctx).Result()
+		if err != nil {
+			return Info{}, fmt.Errorf("DBSIZE: %w", err)
+		}
+		info := parseInfo(text)
+		info.Keys = keys
+		r.info.Store(&info)
+		return info, nil
+	})
+}
+
+// parseInfo reads the lines that matter; one that is missing counts as zero.
+func parseInfo(text string) Info {
+	var info Info
+	numbers := map[string]*int64{
+		"used_memory": &info.Memory, "maxmemory": &info.MaxMemory, "evicted_keys": &info.Evicted,
+		"keyspace_hits": &info.Hits, "keyspace_misses": &info.Misses,
+	}
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if into, ok := numbers[name]; ok {
+			*into, _ = strconv.ParseInt(value, 10, 64)
+		}
+		if name == "maxmemory_policy" {
+			info.Policy = value
+		}
+	}
+	return info
+}
+
+// Status is what the admin listener shows.
+type Status struct {
+	// Breaker in front of Redis: closed, half-open or open.
+	Breaker string `json:"breaker"`
+	// Error is why there is no Redis to speak of.
+	Error string `json:"error,omitempty"`
+	Redis *Info  `json:"redis,omitempty"`
+	// Caches has, by name, how many requests had which result, in this process.
+	Caches map[string]map[string]int64 `json:"caches"`
+}
+
+// ServeHTTP shows the caches and their Redis as they are now.
+func (r *Redis) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	s := Status{Caches: map[string]map[string]int64{}}
+	if info, err := r.Info(req.Context()); err != nil {
+		s.Error = err.Error()
+	} else {
+		s.Redis = &info
+	}
+	s.Breaker = r.guard.State()
+	r.mu.Lock()
+	for name, m := range r.caches {
+		s.Caches[name] = map[string]int64{}
+		for i, result := range results {
+			s.Caches[name][result] = m.counts[i].Load()
+		}
+	}
+	r.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(s) // a caller that has gone can't be told
+}
+
+// observe exports the latest Info.
+func (r *Redis) observe() error {
+	meter := otel.Meter(scope)
+	var errs []error
+	gauge := func(name, unit, about string, of func(*Info) int64) {
+		_, err := meter.Int64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(about),
+			metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+				if info := r.info.Load(); info != nil {
+					o.Observe(of(info))
+				}
+				return nil
+			}))
+		errs = append(errs, err)
+	}
+	gauge(MetricKeys, "{key}", "Keys in the service's database.", func(i *Info) int64 { return i.Keys })
+	gauge(MetricMemory, "By", "Memory that Redis uses.", func(i *Info) int64 { return i.Memory })
+	gauge(MetricMaxMemory, "By", "Memory that Redis may use; 0 is no limit.", func(i *Info) int64 { return i.MaxMemory })
+	gauge(MetricEvictions, "{key}", "Keys that Redis evicted since its start.", func(i *Info) int64 { return i.Evicted })
+	return errors.Join(errs...)
+}
