@@ -5,7 +5,7 @@
 //	                      decode     decide    one write    relay
 //
 //	people --> edge ----> rpc ---> postgres
-//	                       '-----> cache (Redis), products only
+//	                       '-----> cache (Redis), products only <-- feed of inventory.products
 //
 //	lease "republisher": one process announces the catalogue on a schedule
 package main
@@ -90,7 +90,15 @@ func setup(ctx context.Context, cfg Config, h *service.Host) error {
 		Logger:    h.Logger,
 	}
 	backlogs := shed.Backlogs{OutboxAge: func() time.Duration { return relay.Stats().Age }, Lag: consumer.Lag}
-	if err := serve(ctx, cfg, h, api, backlogs); err != nil {
+	redis, err := openRedis(h, cfg)
+	if err != nil {
+		return err
+	}
+	products, err := openCache(ctx, cfg, h, redis, api)
+	if err != nil {
+		return err
+	}
+	if err := serve(ctx, cfg, h, redis, api, products, backlogs); err != nil {
 		return err
 	}
 	leader := h.Lease(pool, "republisher")

@@ -32,16 +32,9 @@ func priorities() map[string]shed.Priority {
 }
 
 // serve mounts the API.
-func serve(ctx context.Context, cfg Config, h *service.Host, store guarded, backlogs shed.Backlogs) error {
-	redis, err := pkgcache.Open(string(cfg.RedisURL))
-	if err != nil {
-		return fmt.Errorf("REDIS_URL: %w", err)
-	}
-	h.OnClose("redis", func(context.Context) error { return redis.Close() })
-	products, err := cache.NewProducts(redis, h.Logger, store.Product)
-	if err != nil {
-		return err
-	}
+func serve(
+	ctx context.Context, cfg Config, h *service.Host, redis *pkgcache.Redis, store guarded, products *cache.Products, backlogs shed.Backlogs,
+) error {
 	verifier, err := edge.ReadVerifier(cfg.JWTPublicKeyFile)
 	if err != nil {
 		return fmt.Errorf("JWT_PUBLIC_KEY_FILE: %w", err)
@@ -54,7 +47,7 @@ func serve(ctx context.Context, cfg Config, h *service.Host, store guarded, back
 	}
 	h.Go("shedder", shedder.Run)
 	limiter, err := ratelimit.New(ratelimit.Config{
-		Client: redis, Logger: h.Logger, Limit: cfg.Rate.Limit(ctx, h.Flags, "inventory"),
+		Client: redis.Client, Logger: h.Logger, Limit: cfg.Rate.Limit(ctx, h.Flags, "inventory"),
 	})
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"example.com/ballast/pkg/outbox"
 	"example.com/ballast/pkg/pg"
 	"example.com/ballast/pkg/resilience"
+	"example.com/ballast/services/orders/internal/cache"
 	"example.com/ballast/services/orders/internal/order"
 	"example.com/ballast/services/orders/internal/postgres"
 	"example.com/ballast/services/orders/internal/rpc"
@@ -21,17 +22,18 @@ type (
 
 // guarded is what people call, behind the guard of their own pool. Place comes
 // guarded: it is its batches that go through.
-func guarded(guard *resilience.Guard, store *postgres.Store, place place, subscribe subscribeTo) rpc.Orders {
+func guarded(guard *resilience.Guard, store *postgres.Store, reads *cache.Orders, place place, subscribe subscribeTo) rpc.Orders {
 	return rpc.Orders{
 		Place: place,
 		Get:   resilience.Wrap(guard, store.Get),
+		Read:  reads.Get,
 		List: func(ctx context.Context, filter order.Filter, before ids.ID, count int) ([]order.View, error) {
 			return resilience.Do(ctx, guard, func(ctx context.Context) ([]order.View, error) {
 				return store.List(ctx, filter, before, count)
 			})
 		},
 		History:   resilience.Wrap(guard, store.History),
-		Tell:      resilience.Wrap(guard, store.Tell),
+		Tell:      reads.Telling(resilience.Wrap(guard, store.Tell)),
 		Subscribe: subscribe,
 	}
 }

@@ -5,7 +5,8 @@
 //	inventory.events, payments.events ─────┼─> postgres: decide, write ─> outbox ─> relay ─> orders.events,
 //	sweeper (deadlines) ───────────────────┘                                               inventory.commands,
 //	inventory.products ─> postgres: own copy of the catalogue                              payments.commands
-//	orders.events ─> feed (every process, no group) ─> watchers ─> rpc ─> WatchOrder
+//	orders.events ─> feed (every process, no group) ─┬> watchers ─> rpc ─> WatchOrder
+//	                                                 └> cache (Redis): forgets ─> rpc ─> GetOrder
 package main
 
 import (
@@ -72,7 +73,15 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 		overdue: store.Overdue, sweep: store.Sweep,
 		unread: backlog.Unread, logger: host.Logger,
 	}
-	watchers, err := watch(ctx, host, cfg)
+	redis, err := openRedis(host, cfg)
+	if err != nil {
+		return err
+	}
+	reads, err := openCache(host, redis, db, api)
+	if err != nil {
+		return err
+	}
+	watchers, err := watch(ctx, host, cfg, reads)
 	if err != nil {
 		return err
 	}
@@ -85,5 +94,6 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 	}
 	press := &pressure{relay: relay, ask: backlog.Records, logger: host.Logger}
 	host.Go("pressure", press.run)
-	return serve(ctx, host, cfg, press.backlogs(), guarded(db.API.Guard, api, underCap(cfg, relay.Stats, intake.Do), subscribe(watchers)))
+	return serve(ctx, host, cfg, redis, press.backlogs(),
+		guarded(db.API.Guard, api, reads, underCap(cfg, relay.Stats, intake.Do), subscribe(watchers)))
 }

@@ -33,16 +33,11 @@ func priorities() map[string]shed.Priority {
 }
 
 // serve opens the public listener's handler.
-func serve(ctx context.Context, host *service.Host, cfg Config, backlogs shed.Backlogs, orders rpc.Orders) error {
+func serve(ctx context.Context, host *service.Host, cfg Config, redis *cache.Redis, backlogs shed.Backlogs, orders rpc.Orders) error {
 	verifier, err := edge.ReadVerifier(cfg.JWTPublicKeyFile)
 	if err != nil {
 		return fmt.Errorf("JWT_PUBLIC_KEY_FILE: %w", err)
 	}
-	redis, err := cache.Open(string(cfg.RedisURL))
-	if err != nil {
-		return fmt.Errorf("REDIS_URL: %w", err)
-	}
-	host.OnClose("redis", func(context.Context) error { return redis.Close() })
 	shedding := cfg.Shed.Config(ctx, host.Flags, "orders", backlogs)
 	shedding.Logger, shedding.Priorities = host.Logger, priorities()
 	shedder, err := shed.New(shedding)
@@ -51,7 +46,7 @@ func serve(ctx context.Context, host *service.Host, cfg Config, backlogs shed.Ba
 	}
 	host.Go("shedder", shedder.Run)
 	limiter, err := ratelimit.New(ratelimit.Config{
-		Client: redis, Logger: host.Logger, Limit: cfg.Rate.Limit(ctx, host.Flags, "orders"),
+		Client: redis.Client, Logger: host.Logger, Limit: cfg.Rate.Limit(ctx, host.Flags, "orders"),
 	})
 	if err != nil {
 		return err

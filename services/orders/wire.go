@@ -13,6 +13,7 @@ import (
 	"example.com/ballast/pkg/outbox"
 	"example.com/ballast/pkg/pg"
 	"example.com/ballast/pkg/service"
+	"example.com/ballast/services/orders/internal/cache"
 	"example.com/ballast/services/orders/internal/events"
 	"example.com/ballast/services/orders/internal/order"
 	"example.com/ballast/services/orders/internal/postgres"
@@ -63,8 +64,8 @@ func openStores(host *service.Host, cfg Config, db *pg.Pools, signal func()) (ap
 	return api, work, nil
 }
 
-// watch follows orders.events for the streams of this process.
-func watch(ctx context.Context, host *service.Host, cfg Config) (*events.Watchers, error) {
+// watch follows orders.events for the streams of this process, and for its cache.
+func watch(ctx context.Context, host *service.Host, cfg Config, reads *cache.Orders) (*events.Watchers, error) {
 	watchers, err := events.NewWatchers(func() int { return cfg.WatchLimit })
 	if err != nil {
 		return nil, err
@@ -73,6 +74,7 @@ func watch(ctx context.Context, host *service.Host, cfg Config) (*events.Watcher
 	if err != nil {
 		return nil, err
 	}
+	changes.Subscribe(reads.Happened) // first: who is told looks
 	changes.Subscribe(watchers.Tell)
 	host.Go("feed of "+events.OrderEvents, changes.Run)
 	return watchers, nil

@@ -10,9 +10,9 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/redis/go-redis/v9"
-
 	"example.com/ballast/pkg/cache"
+	"example.com/ballast/pkg/edge"
+	"example.com/ballast/pkg/message"
 	"example.com/ballast/services/inventory/internal/stock"
 )
 
@@ -21,24 +21,35 @@ type Products struct {
 	cache *cache.Cache[string, stock.Product]
 }
 
-// NewProducts returns a cache in front of load, which fails with
-// stock.ErrUnknownProduct where there is none.
-func NewProducts(client redis.UniversalClient, logger *slog.Logger, load func(context.Context, string) (stock.Product, error)) (*Products, error) {
+// Config of Products; every field is needed.
+type Config struct {
+	Redis  *cache.Redis
+	Logger *slog.Logger
+	// Load reads the database and fails with stock.ErrUnknownProduct where there is
+	// none.
+	Load func(ctx context.Context, sku string) (stock.Product, error)
+	// Stale allows answers that are not fresh, by SKU.
+	Stale func(ctx context.Context, sku string) bool
+}
+
+// NewProducts returns a cache in front of the database.
+func NewProducts(cfg Config) (*Products, error) {
 	c, err := cache.New(cache.Config[string, stock.Product]{
 		Name:    "product",
-		Client:  client,
-		Logger:  logger,
+		Redis:   cfg.Redis,
+		Logger:  cfg.Logger,
 		Key:     func(sku string) string { return sku },
 		Encode:  func(p stock.Product) ([]byte, error) { return json.Marshal(p) },
 		Decode:  func(b []byte) (p stock.Product, err error) { return p, json.Unmarshal(b, &p) },
 		Version: func(p stock.Product) int64 { return p.Version },
 		Load: func(ctx context.Context, sku string) (stock.Product, bool, error) {
-			p, err := load(ctx, sku)
+			p, err := cfg.Load(ctx, sku)
 			if errors.Is(err, stock.ErrUnknownProduct) {
 				return p, false, nil
 			}
 			return p, err == nil, err
 		},
+		Stale: cfg.Stale,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("products cache: %w", err)
@@ -46,23 +57,38 @@ func NewProducts(client redis.UniversalClient, logger *slog.Logger, load func(co
 	return &Products{cache: c}, nil
 }
 
-// Product reads a product. It fails with stock.ErrUnknownProduct.
+// Product reads a product, and tells the client of the call how old the answer is.
+// It fails with stock.ErrUnknownProduct.
 func (p *Products) Product(ctx context.Context, sku string) (stock.Product, error) {
-	product, found, err := p.cache.Get(ctx, sku)
-	if err == nil && !found {
+	answer, err := p.cache.Get(ctx, sku)
+	if err == nil && !answer.Found {
 		err = stock.ErrUnknownProduct
 	}
 	if err != nil {
 		return stock.Product{}, fmt.Errorf("product %q: %w", sku, err)
 	}
-	return product, nil
+	if answer.Cached {
+		edge.FromCache(ctx, "inventory", answer.Age, answer.Stale)
+	}
+	return answer.Value, nil
 }
 
 // Changed forgets products whose change is committed. It goes on when the caller
 // gives up, because the commit is not undone by that.
 func (p *Products) Changed(ctx context.Context, products []stock.Product) {
-	ctx = context.WithoutCancel(ctx)
-	for _, product := range products {
-		p.cache.Invalidate(ctx, product.SKU, product.Version)
+	changes := make([]cache.Change[string], len(products))
+	for i, product := range products {
+		changes[i] = cache.Change[string]{Key: product.SKU, Version: product.Version}
 	}
+	p.cache.Invalidate(context.WithoutCancel(ctx), changes...)
+}
+
+// Announced is for the feed of inventory.products: it forgets what another process
+// has changed, or one that died before it could.
+func (p *Products) Announced(ctx context.Context, batch []message.Message) {
+	changes := make([]cache.Change[string], len(batch))
+	for i, m := range batch {
+		changes[i] = cache.Change[string]{Key: string(m.Key), Version: m.Version}
+	}
+	p.cache.Invalidate(ctx, changes...)
 }

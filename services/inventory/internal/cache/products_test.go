@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	pkgcache "example.com/ballast/pkg/cache"
+	"example.com/ballast/pkg/message"
 	"example.com/ballast/pkg/money"
 	"example.com/ballast/pkg/testkit"
 	"example.com/ballast/services/inventory/internal/cache"
@@ -34,14 +35,17 @@ func (s *source) load(_ context.Context, sku string) (stock.Product, error) {
 
 func setup(t *testing.T, addr string) (*cache.Products, *source) {
 	t.Helper()
-	client, err := pkgcache.Open("redis://" + addr + "/0")
+	logger := slog.New(slog.DiscardHandler)
+	redis, err := pkgcache.Connect("redis://"+addr+"/0", logger)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = client.Close() })
+	t.Cleanup(func() { _ = redis.Close() })
 	s := &source{sku: testkit.Unique(t, "sku")}
 	s.price.Store(1)
-	products, err := cache.NewProducts(client, slog.New(slog.DiscardHandler), s.load)
+	products, err := cache.NewProducts(cache.Config{
+		Redis: redis, Logger: logger, Load: s.load, Stale: func(context.Context, string) bool { return true },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +66,11 @@ func TestProductIsReadOncePerVersion(t *testing.T) {
 			t.Errorf("%d reads of the database after %d versions", got, price)
 		}
 		s.price.Add(1)
-		products.Changed(t.Context(), []stock.Product{{SKU: s.sku, Version: price + 1}})
+		if price == 1 {
+			products.Changed(t.Context(), []stock.Product{{SKU: s.sku, Version: price + 1}})
+		} else {
+			products.Announced(t.Context(), []message.Message{{Key: []byte(s.sku), Version: price + 1}})
+		}
 	}
 }
 

@@ -60,7 +60,7 @@ func operator(ctx context.Context, reason string) (order.By, error) {
 
 // wish tells an order that the caller may see what a person wants of it.
 func (s *Server) wish(ctx context.Context, orderID string, onlyAt int64, wish order.Fact) (*ordersv1.Order, error) {
-	view, err := s.owned(ctx, orderID)
+	view, err := s.owned(ctx, s.orders.Get, orderID)
 	if err != nil {
 		return nil, err
 	}

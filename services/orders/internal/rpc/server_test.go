@@ -58,16 +58,22 @@ func setup(t *testing.T) *shop {
 	if err != nil {
 		t.Fatal(err)
 	}
+	get := func(_ context.Context, id ids.ID) (order.View, error) {
+		if id != s.order.ID {
+			return order.View{}, order.ErrNotFound
+		}
+		return s.order, nil
+	}
 	ordersv1connect.RegisterOrderServiceHandler(server.RPC, rpc.New(rpc.Orders{
 		Place: func(_ context.Context, p order.Placement) (order.State, error) {
 			s.placed = append(s.placed, p)
 			return s.order.State, s.fail
 		},
-		Get: func(_ context.Context, id ids.ID) (order.View, error) {
-			if id != s.order.ID {
-				return order.View{}, order.ErrNotFound
-			}
-			return s.order, nil
+		Get: get,
+		Read: func(ctx context.Context, id ids.ID) (order.View, error) {
+			view, err := get(ctx, id)
+			view.Detail = "as it was read by somebody else"
+			return view, err
 		},
 		List: func(_ context.Context, f order.Filter, _ ids.ID, _ int) ([]order.View, error) {
 			s.filters = append(s.filters, f)

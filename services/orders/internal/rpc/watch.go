@@ -36,7 +36,7 @@ type Updates interface {
 
 // WatchOrder streams the events of an order of the caller.
 func (s *Server) WatchOrder(ctx context.Context, req *ordersv1.WatchOrderRequest, stream ordersv1connect.OrderServiceWatchOrderServerStream) error {
-	view, err := s.owned(ctx, req.GetOrderId())
+	view, err := s.owned(ctx, s.orders.Get, req.GetOrderId())
 	if err != nil {
 		return err
 	}
