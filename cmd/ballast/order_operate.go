@@ -76,8 +76,9 @@ func (t *orderTool) settle() *cobra.Command {
 	var as string
 	cmd := &cobra.Command{
 		Use: "settle ID --as confirmed|cancelled --reason WHY", Short: "Record how an order that needs an operator has ended", Args: cobra.ExactArgs(1),
-		Long: `Records how an order has ended in the world. It moves neither stock nor money:
-where the books say otherwise, "ballast reconcile" goes on reporting the order.`,
+		Long: `Records how an order has ended in the world. It is a word, not an act: only what
+was still to be undone for a cancellation is asked for once more. Where the books
+say otherwise, "ballast reconcile" goes on reporting the order.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			status, err := parseStatus(as)
 			if err != nil {

@@ -37,8 +37,8 @@ type Config struct {
 	IntakeBatch int `env:"INTAKE_BATCH" envDefault:"256"`
 	IntakeQueue int `env:"INTAKE_QUEUE" envDefault:"2048"`
 
-	// WatchLimit caps the streams of WatchOrder; a stream costs a connection and
-	// about 60 KB.
+	// WatchLimit caps the streams of WatchOrder; a stream costs a connection
+	// and 60 to 80 KB.
 	WatchLimit int `env:"WATCH_LIMIT" envDefault:"1000"`
 
 	// OutboxMaxRows and OutboxMaxAge cap what waits for Kafka; beyond them

@@ -86,9 +86,15 @@ func (p *platform) child(name string) (pid int, ready bool) {
 // kill ends a child at once and waits until the supervisor has it ready again.
 func (p *platform) kill(name string) {
 	p.t.Helper()
+	p.end(name, syscall.SIGKILL)
+}
+
+// end ends a child by a signal and waits until the supervisor has it ready again.
+func (p *platform) end(name string, sig syscall.Signal) {
+	p.t.Helper()
 	before, _ := p.child(name)
-	if err := syscall.Kill(before, syscall.SIGKILL); err != nil {
-		p.t.Fatalf("kill %s (%d): %v", name, before, err)
+	if err := syscall.Kill(before, sig); err != nil {
+		p.t.Fatalf("%v %s (%d): %v", sig, name, before, err)
 	}
 	began := time.Now()
 	for deadline := began.Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {

@@ -138,10 +138,12 @@ type OrderServiceClient interface {
 	// failed_precondition with the reason NOTHING_TO_RESUME.
 	ResumeOrder(context.Context, *v1.ResumeOrderRequest) (*v1.ResumeOrderResponse, error)
 	// SettleOrder records how an order in NEEDS_OPERATOR has ended in the world.
-	// For operators. It moves neither stock nor money: where the books say
-	// otherwise, reconciliation goes on reporting it. An order that still moves by
-	// itself is refused with failed_precondition ORDER_STILL_OPEN, one that has
-	// ended otherwise with ORDER_HAS_ENDED.
+	// For operators. It is a word, not an act: only what was still to be undone for
+	// a cancellation is asked for once more. Where the books say otherwise,
+	// reconciliation goes on reporting it, and an answer that contradicts it brings
+	// NEEDS_OPERATOR again. An order that still moves by itself is refused with
+	// failed_precondition ORDER_STILL_OPEN, one that has ended otherwise with
+	// ORDER_HAS_ENDED.
 	SettleOrder(context.Context, *v1.SettleOrderRequest) (*v1.SettleOrderResponse, error)
 }
 
@@ -203,10 +205,12 @@ type OrderServiceHandler interface {
 	// failed_precondition with the reason NOTHING_TO_RESUME.
 	ResumeOrder(context.Context, *v1.ResumeOrderRequest) (*v1.ResumeOrderResponse, error)
 	// SettleOrder records how an order in NEEDS_OPERATOR has ended in the world.
-	// For operators. It moves neither stock nor money: where the books say
-	// otherwise, reconciliation goes on reporting it. An order that still moves by
-	// itself is refused with failed_precondition ORDER_STILL_OPEN, one that has
-	// ended otherwise with ORDER_HAS_ENDED.
+	// For operators. It is a word, not an act: only what was still to be undone for
+	// a cancellation is asked for once more. Where the books say otherwise,
+	// reconciliation goes on reporting it, and an answer that contradicts it brings
+	// NEEDS_OPERATOR again. An order that still moves by itself is refused with
+	// failed_precondition ORDER_STILL_OPEN, one that has ended otherwise with
+	// ORDER_HAS_ENDED.
 	SettleOrder(context.Context, *v1.SettleOrderRequest) (*v1.SettleOrderResponse, error)
 }
 

@@ -147,7 +147,7 @@ customer cancels   | CANCELLING -1 | CANCELLING -2 | CANCELLING -3 | refused   |
 operator cancels   | CANCELLING -1 | CANCELLING -2 | CANCELLING -3 | refused   | .             | .         | CANCELLING -2 | CANCELLING -3 | CANCELLING -2
 resume             | .             | .             | .             | .         | .             | .         | CANCELLING -2 | refused       | CANCELLING -2
 settle confirmed   | refused       | refused       | refused       | .         | refused       | refused   | CONFIRMED     | CONFIRMED     | CONFIRMED
-settle cancelled   | refused       | refused       | refused       | refused   | refused       | .         | CANCELLED     | CANCELLED     | CANCELLED`
+settle cancelled   | refused       | refused       | refused       | refused   | refused       | .         | CANCELLED -2 -1 | CANCELLED     | CANCELLED -2`
 	rows := strings.Split(strings.TrimSpace(table), "\n")[1:]
 	if len(rows) != len(facts) {
 		t.Fatalf("%d rows for %d facts", len(rows), len(facts))

@@ -4,8 +4,8 @@ package order
 // answered is sent again, with all of its time and re-sends.
 type Resume struct{ By By }
 
-// Settle is an operator's word on how the order has ended in the world. It moves
-// nothing: that the books agree is checked from outside, as for any other order.
+// Settle is an operator's word on how the order has ended in the world. Whether the
+// books agree is checked from outside, as for any other order.
 type Settle struct {
 	By By
 	As Status // Confirmed or Cancelled
@@ -63,10 +63,15 @@ func (d *decision) resume(f Resume) error {
 }
 
 // settle ends an order that the platform can't end. Repeated, it changes nothing.
+// What was still to be undone for a cancellation is asked for once more, and not
+// waited for: who gave the money back by hand has not released the stock.
 func (d *decision) settle(f Settle) error {
 	switch {
 	case d.s.Status == NeedsOperator:
 		d.emit(Settled(f))
+		for left := d.s.Undo; f.As == Cancelled && left != 0; left = left.Without(left.Last()) {
+			d.send(left.Last(), true)
+		}
 	case d.s.Status.Open():
 		return ErrStillOpen
 	case d.s.Status != f.As:
