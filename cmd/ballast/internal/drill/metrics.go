@@ -58,6 +58,17 @@ func (m Metrics) Sum(name string, labels ...string) float64 {
 	return sum
 }
 
+// Total adds up what the histograms of a name have measured, in its unit.
+func (m Metrics) Total(name string, labels ...string) float64 {
+	total := 0.0
+	for _, metric := range m[name].GetMetric() {
+		if labelled(metric, labels) {
+			total += metric.GetHistogram().GetSampleSum()
+		}
+	}
+	return total
+}
+
 // Values returns a label's values, each with the sum of the metrics that have it.
 func (m Metrics) Values(name, label string) map[string]float64 {
 	sums := map[string]float64{}
