@@ -31,32 +31,65 @@ func unfitness(err error) string {
 	return ReasonMalformed
 }
 
-// deadLetter puts r into the DLQ. The broker has acknowledged it when
-// deadLetter returns nil.
-func (c *Consumer) deadLetter(ctx context.Context, r *Record, reason string, cause error) error {
-	if !c.faults.take(time.Now()) {
-		return errFlood
+// letter is a record that is given up, and why.
+type letter struct {
+	record *Record
+	reason string
+	cause  error
+}
+
+// deadLetter puts records into the DLQ, in one go, because the others of their
+// batch wait for it: as many as are allowed. It returns how many the brokers have
+// acknowledged, the first ones, and why it was not all.
+func (c *Consumer) deadLetter(ctx context.Context, letters ...letter) (sent int, err error) {
+	allowed := 0
+	for allowed < len(letters) && c.faults.take(time.Now()) {
+		allowed++
 	}
-	letter, o := c.copyOf(r, reason, cause)
-	letter.Topic = kafka.DLQTopic(o.Topic, c.cfg.Group)
-	letter.Headers = o.appendTo(letter.Headers)
-	if err := c.produce(ctx, letter); err != nil {
-		return fmt.Errorf("dead-letter to %s: %w", letter.Topic, err)
+	dead, origins := make([]*kgo.Record, allowed), make([]Origin, allowed)
+	for i, l := range letters[:allowed] {
+		dead[i], origins[i] = c.copyOf(l.record, l.reason, l.cause)
+		dead[i].Topic = kafka.DLQTopic(origins[i].Topic, c.cfg.Group)
+		dead[i].Headers = origins[i].appendTo(dead[i].Headers)
 	}
-	if r.held != nil {
-		r.lane.finish(r.held)
+	if err := c.produce(ctx, dead...); err != nil {
+		return 0, fmt.Errorf("dead-letter: %w", err)
 	}
-	c.metrics.count(ctx, c.metrics.deadLetters, r.lane.topic, reason)
-	c.log.ErrorContext(ctx, "record dead-lettered", "dlq", letter.Topic, "reason", reason, "err", cause,
-		"id", r.ID, "key", string(letter.Key), "partition", o.Partition, "offset", o.Offset, "attempts", o.Attempts)
-	return nil
+	for i, l := range letters[:allowed] {
+		if l.record.held != nil {
+			l.record.lane.finish(l.record.held)
+		}
+		o := &origins[i]
+		c.metrics.count(ctx, c.metrics.deadLetters, o.Topic, l.reason)
+		c.log.ErrorContext(ctx, "record dead-lettered", "dlq", dead[i].Topic, "reason", l.reason, "err", l.cause,
+			"id", l.record.ID, "key", string(dead[i].Key), "partition", o.Partition, "offset", o.Offset, "attempts", o.Attempts)
+	}
+	if allowed < len(letters) {
+		return allowed, errFlood
+	}
+	return allowed, nil
+}
+
+// without returns the batch without the records that have become letters. Both
+// are in the same order.
+func without(batch []Record, letters []letter) []Record {
+	rest := make([]Record, 0, len(batch))
+	for i := range batch {
+		if len(letters) > 0 && letters[0].record == &batch[i] {
+			letters = letters[1:]
+			continue
+		}
+		rest = append(rest, batch[i])
+	}
+	return rest
 }
 
 // setAside ends an attempt at a faulty record: it gets another one later, or
 // the DLQ after the last.
 func (c *Consumer) setAside(ctx context.Context, r *Record, cause error) error {
 	if r.Attempt > len(c.cfg.Kafka.RetryDelays) {
-		return c.deadLetter(ctx, r, ReasonFault, cause)
+		_, err := c.deadLetter(ctx, letter{r, ReasonFault, cause})
+		return err
 	}
 	due := time.Now().Add(c.cfg.Kafka.RetryDelays[r.Attempt-1])
 	if h := r.held; h != nil {

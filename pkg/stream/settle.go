@@ -12,15 +12,14 @@ import (
 // dead-lettered. It returns what is left when a transient error stands in the
 // way, in order, to be tried again.
 func (c *Consumer) settle(ctx context.Context, batch []Record) (rest []Record) {
-	routed, err := c.route(ctx, batch)
+	batch, err := c.route(ctx, batch)
 	if err != nil {
 		c.hindrance = err
 		return batch
 	}
-	if len(routed) == 0 {
+	if len(batch) == 0 {
 		return nil
 	}
-	batch = routed
 	err = c.call(ctx, batch)
 	switch c.classify(err) {
 	case done:
@@ -38,7 +37,7 @@ func (c *Consumer) settle(ctx context.Context, batch []Record) (rest []Record) {
 }
 
 // route takes out what must not reach the handler: unfit records go to the DLQ, records of parked keys to the retry topic, and those that are there
-// already stay there.
+// already stay there. With an error, it returns what is left to be done.
 func (c *Consumer) route(ctx context.Context, batch []Record) ([]Record, error) {
 	now := time.Now()
 	first := 0
@@ -49,23 +48,24 @@ func (c *Consumer) route(ctx context.Context, batch []Record) ([]Record, error) 
 		return batch, nil
 	}
 	kept := slices.Clone(batch[:first])
+	var unfit []letter
 	var parked []*Record
 	for i := first; i < len(batch); i++ {
 		switch r := &batch[i]; {
 		case !r.diverted(now):
 			kept = append(kept, *r)
 		case r.unfit != nil:
-			if err := c.deadLetter(ctx, r, unfitness(r.unfit), r.unfit); err != nil {
-				return nil, err
-			}
+			unfit = append(unfit, letter{r, unfitness(r.unfit), r.unfit})
 		case r.held == nil:
 			parked = append(parked, r)
 		}
 	}
-	if len(parked) > 0 {
-		if err := c.park(ctx, ReasonParked, nil, time.Time{}, parked...); err != nil {
-			return nil, err
-		}
+	sent, err := c.deadLetter(ctx, unfit...)
+	if err == nil {
+		err = c.park(ctx, ReasonParked, nil, time.Time{}, parked...)
+	}
+	if err != nil {
+		return without(batch, unfit[:sent]), err
 	}
 	return kept, nil
 }
@@ -102,20 +102,20 @@ func (c *Consumer) call(ctx context.Context, batch []Record) (err error) {
 func (c *Consumer) reject(ctx context.Context, batch []Record, err error) []Record {
 	named := make(map[int]error)
 	rejections(err, named)
-	good := make([]Record, 0, len(batch))
+	var letters []letter
 	for i := range batch {
-		cause, ok := named[i]
-		if !ok {
-			good = append(good, batch[i])
-			continue
-		}
-		if err := c.deadLetter(ctx, &batch[i], ReasonRejected, cause); err != nil {
-			c.hindrance = err
-			return append(good, batch[i:]...)
+		if cause, ok := named[i]; ok {
+			letters = append(letters, letter{&batch[i], ReasonRejected, cause})
 		}
 	}
-	if len(good) == len(batch) {
+	if len(letters) == 0 {
 		return c.bisect(ctx, batch, fmt.Errorf("handler rejected a record that is not in its batch of %d: %w", len(batch), err))
+	}
+	sent, err := c.deadLetter(ctx, letters...)
+	good := without(batch, letters[:sent])
+	if err != nil {
+		c.hindrance = err
+		return good
 	}
 	return c.settle(ctx, good)
 }

@@ -37,18 +37,33 @@ var feeds = []feed{
 	{"inventory.products", "orders.products", "orders", "inventory.v1.ProductChanged"},
 }
 
-// kind is a kind of poison, with the reason for which it ends in the DLQ.
-type kind struct{ name, reason string }
+// kind is a kind of poison.
+type kind string
 
-var (
-	notAMessage = kind{"no message", stream.ReasonMalformed}
-	badBytes    = kind{"bad bytes", stream.ReasonRejected}
-	unknownType = kind{"unknown type", stream.ReasonRejected}
-	invalid     = kind{"invalid content", stream.ReasonRejected}
-	oversize    = kind{"oversize", stream.ReasonOversize}
-	panics      = kind{"handler panic", stream.ReasonFault}
-	kinds       = []kind{notAMessage, badBytes, unknownType, invalid, oversize, panics}
+const (
+	notAMessage kind = "no message"
+	badBytes    kind = "bad bytes"
+	unknownType kind = "unknown type"
+	invalid     kind = "invalid content"
+	oversize    kind = "oversize"
+	panics      kind = "handler panic"
 )
+
+var kinds = []kind{notAMessage, badBytes, unknownType, invalid, oversize, panics}
+
+// reason for which it ends in the DLQ.
+func (k kind) reason() string {
+	switch k {
+	case notAMessage:
+		return stream.ReasonMalformed
+	case oversize:
+		return stream.ReasonOversize
+	case panics:
+		return stream.ReasonFault
+	default:
+		return stream.ReasonRejected
+	}
+}
 
 // markHeader tells one poison from another, and from what is none. It is one more
 // original header, which must come through as it is.
@@ -80,8 +95,8 @@ func (p *play) mix(ctx context.Context) ([]*injected, error) {
 		}
 		for _, k := range kinds {
 			for n := range p.cfg.Count / p.cfg.Rounds {
-				r := f.make(k, originals[n%len(originals)])
-				id := f.topic + "/" + k.name + "/" + strconv.Itoa(len(p.injected))
+				r := p.make(ctx, f, k, originals[n%len(originals)])
+				id := f.topic + "/" + string(k) + "/" + strconv.Itoa(len(p.injected))
 				r.Headers = append(slices.Clone(r.Headers), kgo.RecordHeader{Key: markHeader, Value: []byte(id)})
 				p.injected[id] = &injected{f, k, r}
 				all = append(all, p.injected[id])
@@ -94,11 +109,15 @@ func (p *play) mix(ctx context.Context) ([]*injected, error) {
 
 // make makes one poison. A panic is a copy of a message that was once handled
 // well: a replay must change nothing.
-func (f feed) make(k kind, original *kgo.Record) *kgo.Record {
+func (p *play) make(ctx context.Context, f feed, k kind, original *kgo.Record) *kgo.Record {
 	if k == panics {
 		return &kgo.Record{Topic: f.topic, Partition: original.Partition, Key: original.Key, Value: original.Value, Headers: original.Headers}
 	}
-	m := message.New(f.topic, f.typ, "/poison", uuid.Must(uuid.NewV7()).String(), 1, []byte("\x0a\x06nobody"), time.Now())
+	key := uuid.NewString()
+	for p.struckAnywhere(ctx, key) { // It would panic before it is rejected.
+		key = uuid.NewString()
+	}
+	m := message.New(f.topic, f.typ, "/poison", key, 1, []byte("\x0a\x06nobody"), time.Now())
 	switch k {
 	case notAMessage:
 		return &kgo.Record{Topic: f.topic, Key: m.Key, Value: []byte("{}")}
@@ -113,22 +132,20 @@ func (f feed) make(k kind, original *kgo.Record) *kgo.Record {
 }
 
 // originals are the messages that a topic had for orders at which its consumer
-// would panic.
-func (p *play) originals(ctx context.Context, f feed) ([]*kgo.Record, error) {
-	records, err := p.read(ctx, f.topic)
-	if err != nil {
-		return nil, err
-	}
-	var found []*kgo.Record
-	for _, r := range records {
-		if mark(r) == "" && p.strikes(ctx, f.service, string(r.Key)) {
-			found = append(found, r)
+// would panic. With few orders, the first of them may be some time in coming.
+func (p *play) originals(ctx context.Context, f feed) (found []*kgo.Record, err error) {
+	err = p.until(ctx, f.topic+" has a message of an order that a panic would strike", func() (bool, error) {
+		records, err := p.read(ctx, f.topic)
+		for _, r := range records {
+			// Of a compacted topic, there may be left only a copy of an earlier round.
+			r.Headers = slices.DeleteFunc(r.Headers, func(h kgo.RecordHeader) bool { return h.Key == markHeader })
+			if p.strikes(ctx, f.service, string(r.Key)) {
+				found = append(found, r)
+			}
 		}
-	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("none of %d messages in %s is of an order that a panic strikes: use a longer --phase", len(records), f.topic)
-	}
-	return found, nil
+		return len(found) > 0, err
+	})
+	return found, err
 }
 
 // inject produces at even distances.

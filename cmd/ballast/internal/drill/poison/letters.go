@@ -55,12 +55,11 @@ func (p *play) missing() int { return len(p.injected) - len(p.letters.marks) }
 
 // verdicts on the letters of one feed.
 type verdicts struct {
-	byKind   map[kind]int // injected and found as it was
-	twice    int          // written more than once, as may happen
-	natural  int          // of orders that the panics struck by themselves
-	strange  []string     // that should not be there
-	spoilt   []string     // that are not what was injected
-	duration time.Duration
+	byKind  map[kind]int // injected and found as it was
+	twice   int          // written more than once, as may happen
+	natural int          // of orders that the panics struck by themselves
+	strange []string     // that should not be there
+	spoilt  []string     // that are not what was injected
 }
 
 // examine holds each letter of a feed against what was injected.
@@ -73,7 +72,7 @@ func (p *play) examine(ctx context.Context, f feed) verdicts {
 		switch {
 		case known && seen[mark(r)]:
 			v.twice++
-		case known && one.feed == f && o.Reason == one.kind.reason && same(one.record, r):
+		case known && one.feed == f && o.Reason == one.kind.reason() && same(one.record, r):
 			seen[mark(r)] = true
 			v.byKind[one.kind]++
 		case known:

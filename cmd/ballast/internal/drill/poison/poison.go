@@ -160,11 +160,11 @@ func (p *play) stretch(ctx context.Context, poisoned bool, part func() error) er
 // poison switches the panics on, injects this round's share and waits until all
 // of it has been given up, so that the next calm stretch is calm.
 func (p *play) poison(ctx context.Context) error {
-	if err := p.panics(ctx, true); err != nil {
-		return err
-	}
 	batch, err := p.mix(ctx)
 	if err != nil {
+		return err
+	}
+	if err := p.panics(ctx, true); err != nil {
 		return err
 	}
 	if err := p.stretch(ctx, true, func() error { return p.inject(ctx, batch) }); err != nil {

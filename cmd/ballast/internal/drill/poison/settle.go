@@ -43,16 +43,19 @@ func (p *play) settle(ctx context.Context) error {
 	}
 	p.letters.await(ctx, time.Second, func() bool { return false }) // what came back
 	p.reportReplay(ctx)
-	if out, err := p.Run(ctx, "dlq", "discard", "--reason", "poison of a drill", "--yes"); err != nil {
-		return fmt.Errorf("dlq discard: %w\n%s", err, out)
-	}
 	if err := p.checkCancelled(ctx, lost); err != nil {
 		return err
 	}
 	if err := p.replayAgain(ctx); err != nil {
 		return err
 	}
-	return p.restart(ctx)
+	if err := p.restart(ctx); err != nil {
+		return err
+	}
+	if out, err := p.Run(ctx, "dlq", "discard", "--reason", "poison of a drill", "--yes"); err != nil {
+		return fmt.Errorf("dlq discard: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // cancel cancels orders whose ChargePayment lies in the DLQ, and waits until they
@@ -169,8 +172,9 @@ func (p *play) restart(ctx context.Context) error {
 	}
 	began := time.Now()
 	const n = 20
+	letters := len(p.letters.byDLQ[catalogue.dlq()])
 	for i := range n {
-		r := catalogue.make([]kind{notAMessage, badBytes, unknownType, invalid}[i%4], nil)
+		r := p.make(ctx, catalogue, []kind{notAMessage, badBytes, unknownType, invalid}[i%4], nil)
 		if err := p.client.ProduceSync(ctx, r).FirstErr(); err != nil {
 			return fmt.Errorf("poison the catalogue: %w", err)
 		}
@@ -181,8 +185,15 @@ func (p *play) restart(ctx context.Context) error {
 	if err := p.until(ctx, "an order is taken", func() (bool, error) { _, err := p.place(ctx, -1); return err == nil, nil }); err != nil {
 		return err
 	}
-	p.report.Check(true, "orders comes up behind a poisoned catalogue", "%d bad messages; it took an order after %s", n, drill.Millis(time.Since(began)))
-	return p.idle(ctx)
+	took := time.Since(began)
+	if err := p.idle(ctx); err != nil {
+		return err
+	}
+	dead := func() int { return len(p.letters.byDLQ[catalogue.dlq()]) - letters }
+	p.letters.await(ctx, 5*time.Second, func() bool { return dead() >= n })
+	p.report.Check(dead() == n, "orders comes up behind a poisoned catalogue", "it took an order %s after its end; %d of %d bad messages dead-lettered",
+		drill.Millis(took), dead(), n)
+	return nil
 }
 
 // idle waits until every group has finished all that it was given.
