@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -44,7 +45,11 @@ func (r *Relay) Mount(admin *http.ServeMux) {
 		if err != nil {
 			return nil, err
 		}
-		return r.DeadByID(ctx, id)
+		row, err := r.DeadByID(ctx, id)
+		if errors.Is(err, pgx.ErrNoRows) {
+			err = fmt.Errorf("there is no dead row %d: %w", id, err)
+		}
+		return row, err
 	}))
 	for path, decision := range map[string]Decision{"replay": Replayed, "discard": Discarded} {
 		admin.HandleFunc("POST /outbox/dead/"+path, serve(func(ctx context.Context, req *http.Request) (any, error) {

@@ -1,8 +1,10 @@
 package dlq
 
 import (
+	"bytes"
 	"errors"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -337,5 +339,30 @@ func TestTwoOperators(t *testing.T) {
 	b.eventually("all are handled", func() bool { messages, _, _ := b.count(); return messages == len(dead) })
 	if n := len(b.read(kafka.RetryTopic(b.topic, b.group))); n != len(dead) || len(b.list(Open, Filter{})) != 0 {
 		t.Errorf("%d replayed, %d left; want %d and 0", n, len(b.list(Open, Filter{})), len(dead))
+	}
+}
+
+// TestLargeLetters: a letter as large as a broker takes goes wherever others go.
+func TestLargeLetters(t *testing.T) {
+	b := setup(t)
+	b.consume()
+	large := make([]byte, 990_000)
+	for i := range large {
+		large[i] = byte(rand.Uint32()) // Nothing to compress.
+	}
+	b.produce(&kgo.Record{Topic: b.topic, Key: []byte("large"), Value: large})
+	b.send(0, "small", "test.v1.Bad", "bad")
+	b.eventually("both are dead", func() bool { return len(b.list(Open, Filter{})) == 2 })
+	o := b.options()
+	o.Filter.Key = "small"
+	if r := b.replay(o); r.Moved() != 1 {
+		t.Errorf("moved %+v", r)
+	}
+	o.Filter.Key = "large"
+	if _, err := b.Discard(t.Context(), o, strings.Repeat("because ", 100), "ada"); err != nil {
+		t.Fatal(err)
+	}
+	if kept := b.list(Discarded, Filter{}); len(kept) != 1 || !bytes.Equal(kept[0].record.Value, large) {
+		t.Errorf("%d letters kept, or not as they were", len(kept))
 	}
 }
