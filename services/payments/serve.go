@@ -31,7 +31,7 @@ func priorities() map[string]shed.Priority {
 
 // operations are what operators call, on connections and behind a guard of their own.
 // A reconciliation is work: it goes on with the work's connections.
-func operations(guard *resilience.Guard, store *postgres.Store, run func(context.Context) (payment.Reconciliation, error)) rpc.Payments {
+func operations(guard *resilience.Guard, store *postgres.Store, run func(context.Context, payment.Mark) (payment.Reconciliation, error)) rpc.Payments {
 	return rpc.Payments{
 		Get: resilience.Wrap(guard, store.Get),
 		List: func(ctx context.Context, after string, limit int) ([]payment.Payment, error) {

@@ -108,7 +108,9 @@ type Payment struct {
 	// attempts is how many times the provider was asked.
 	Attempts int32 `protobuf:"varint,6,opt,name=attempts,proto3" json:"attempts,omitempty"`
 	// update_time is when it last changed.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// stuck says that the provider gives no answer that helps: a person must find out why.
+	Stuck         bool `protobuf:"varint,8,opt,name=stuck,proto3" json:"stuck,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -190,6 +192,13 @@ func (x *Payment) GetUpdateTime() *timestamppb.Timestamp {
 		return x.UpdateTime
 	}
 	return nil
+}
+
+func (x *Payment) GetStuck() bool {
+	if x != nil {
+		return x.Stuck
+	}
+	return false
 }
 
 // GetPaymentRequest names an order.
@@ -598,7 +607,9 @@ func (x *ListLedgerEntriesResponse) GetNextPageToken() string {
 
 // ReconcileRequest starts a comparison.
 type ReconcileRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// page_token is the next_page_token of the call before; empty begins.
+	PageToken     string `protobuf:"bytes,1,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -631,6 +642,13 @@ func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use ReconcileRequest.ProtoReflect.Descriptor instead.
 func (*ReconcileRequest) Descriptor() ([]byte, []int) {
 	return file_payments_v1_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ReconcileRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
 }
 
 // Difference is one thing on which the ledger and the provider disagree.
@@ -704,10 +722,13 @@ type ReconcileResponse struct {
 	Compared int64 `protobuf:"varint,1,opt,name=compared,proto3" json:"compared,omitempty"`
 	// differences; empty when the books agree.
 	Differences []*Difference `protobuf:"bytes,2,rep,name=differences,proto3" json:"differences,omitempty"`
-	// debits is the ledger's sum of debits in minor units.
+	// debits is the ledger's sum of debits in minor units, told by the last page.
 	Debits int64 `protobuf:"varint,3,opt,name=debits,proto3" json:"debits,omitempty"`
-	// credits is the ledger's sum of credits in minor units, as a positive number.
-	Credits       int64 `protobuf:"varint,4,opt,name=credits,proto3" json:"credits,omitempty"`
+	// credits is the ledger's sum of credits in minor units, as a positive number,
+	// told by the last page.
+	Credits int64 `protobuf:"varint,4,opt,name=credits,proto3" json:"credits,omitempty"`
+	// next_page_token goes on; empty when all was compared.
+	NextPageToken string `protobuf:"bytes,5,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -770,11 +791,18 @@ func (x *ReconcileResponse) GetCredits() int64 {
 	return 0
 }
 
+func (x *ReconcileResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 var File_payments_v1_service_proto protoreflect.FileDescriptor
 
 const file_payments_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\x19payments/v1/service.proto\x12\vpayments.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14money/v1/money.proto\"\xa0\x02\n" +
+	"\x19payments/v1/service.proto\x12\vpayments.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14money/v1/money.proto\"\xb6\x02\n" +
 	"\aPayment\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x122\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x1a.payments.v1.PaymentStatusR\x06status\x12'\n" +
@@ -783,7 +811,8 @@ const file_payments_v1_service_proto_rawDesc = "" +
 	"\aversion\x18\x05 \x01(\x03R\aversion\x12\x1a\n" +
 	"\battempts\x18\x06 \x01(\x05R\battempts\x12;\n" +
 	"\vupdate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"8\n" +
+	"updateTime\x12\x14\n" +
+	"\x05stuck\x18\b \x01(\bR\x05stuck\"8\n" +
 	"\x11GetPaymentRequest\x12#\n" +
 	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\"D\n" +
 	"\x12GetPaymentResponse\x12.\n" +
@@ -810,18 +839,21 @@ const file_payments_v1_service_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tpageToken\"w\n" +
 	"\x19ListLedgerEntriesResponse\x122\n" +
 	"\aentries\x18\x01 \x03(\v2\x18.payments.v1.LedgerEntryR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x12\n" +
-	"\x10ReconcileRequest\"m\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"1\n" +
+	"\x10ReconcileRequest\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x01 \x01(\tR\tpageToken\"m\n" +
 	"\n" +
 	"Difference\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12*\n" +
 	"\x11payment_intent_id\x18\x02 \x01(\tR\x0fpaymentIntentId\x12\x18\n" +
-	"\aproblem\x18\x03 \x01(\tR\aproblem\"\x9c\x01\n" +
+	"\aproblem\x18\x03 \x01(\tR\aproblem\"\xc4\x01\n" +
 	"\x11ReconcileResponse\x12\x1a\n" +
 	"\bcompared\x18\x01 \x01(\x03R\bcompared\x129\n" +
 	"\vdifferences\x18\x02 \x03(\v2\x17.payments.v1.DifferenceR\vdifferences\x12\x16\n" +
 	"\x06debits\x18\x03 \x01(\x03R\x06debits\x12\x18\n" +
-	"\acredits\x18\x04 \x01(\x03R\acredits*\xd8\x01\n" +
+	"\acredits\x18\x04 \x01(\x03R\acredits\x12&\n" +
+	"\x0fnext_page_token\x18\x05 \x01(\tR\rnextPageToken*\xd8\x01\n" +
 	"\rPaymentStatus\x12\x1e\n" +
 	"\x1aPAYMENT_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16PAYMENT_STATUS_PENDING\x10\x01\x12\x1a\n" +

@@ -78,7 +78,8 @@ type PaymentServiceClient interface {
 	ListPayments(context.Context, *v1.ListPaymentsRequest) (*v1.ListPaymentsResponse, error)
 	// ListLedgerEntries reads the double-entry ledger in the order of posting.
 	ListLedgerEntries(context.Context, *v1.ListLedgerEntriesRequest) (*v1.ListLedgerEntriesResponse, error)
-	// Reconcile compares the ledger with the provider's book now, both ways.
+	// Reconcile compares the ledger with the provider's book now, both ways. A long
+	// history takes several calls, each with the token of the one before.
 	Reconcile(context.Context, *v1.ReconcileRequest) (*v1.ReconcileResponse, error)
 }
 
@@ -96,7 +97,8 @@ type PaymentServiceHandler interface {
 	ListPayments(context.Context, *v1.ListPaymentsRequest) (*v1.ListPaymentsResponse, error)
 	// ListLedgerEntries reads the double-entry ledger in the order of posting.
 	ListLedgerEntries(context.Context, *v1.ListLedgerEntriesRequest) (*v1.ListLedgerEntriesResponse, error)
-	// Reconcile compares the ledger with the provider's book now, both ways.
+	// Reconcile compares the ledger with the provider's book now, both ways. A long
+	// history takes several calls, each with the token of the one before.
 	Reconcile(context.Context, *v1.ReconcileRequest) (*v1.ReconcileResponse, error)
 }
 

@@ -40,9 +40,9 @@ type Gateway interface {
 type Store interface {
 	// Claim leases up to limit open payments whose lease has expired.
 	Claim(ctx context.Context, limit int, lease time.Duration) ([]payment.Payment, error)
-	// CountOpen returns the number of open payments, those of all processes, but
-	// counts no further than limit.
-	CountOpen(ctx context.Context, limit int) (int, error)
+	// CountOpen returns the number of open payments, those of all processes, and
+	// apart from them that of stuck ones. It counts neither further than limit.
+	CountOpen(ctx context.Context, limit int) (open, stuck int, err error)
 	// Save stores each change over the version that it names, with its ledger
 	// entries and its answer, all in one transaction. It tells which were stored.
 	Save(ctx context.Context, changes []payment.Change) (stored []bool, err error)
@@ -81,6 +81,7 @@ type Executor struct {
 	// there alone, and when the provider is away they are nearly all.
 	open    atomic.Int64
 	stored  atomic.Int64
+	stuck   atomic.Int64
 	stopped atomic.Bool
 	mu      sync.Mutex
 	held    map[holding]struct{} // what is in memory, so that a poll brings nothing twice
@@ -107,7 +108,7 @@ func New(cfg Config) (*Executor, error) {
 		held:  make(map[holding]struct{}),
 	}
 	var err error
-	if e.metrics, err = newMetrics(cfg.Meter, e.Open); err != nil {
+	if e.metrics, err = newMetrics(cfg.Meter, e.Open, e.stuck.Load); err != nil {
 		return nil, fmt.Errorf("executor: %w", err)
 	}
 	e.saver = e.newSaver()
@@ -182,8 +183,9 @@ func (e *Executor) poll(ctx context.Context) {
 	for {
 		for e.claim(ctx) {
 		}
-		if n, err := e.cfg.Store.CountOpen(ctx, e.cfg.MaxOpen); err == nil {
-			e.stored.Store(int64(n)) // an error has been logged by the claim
+		if open, stuck, err := e.cfg.Store.CountOpen(ctx, e.cfg.MaxOpen); err == nil { // an error has been logged by the claim
+			e.stored.Store(int64(open))
+			e.stuck.Store(int64(stuck))
 		}
 		select {
 		case <-ctx.Done():

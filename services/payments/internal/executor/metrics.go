@@ -21,9 +21,9 @@ type metrics struct {
 	batch      metric.Int64Histogram
 }
 
-// newMetrics makes the instruments; open is shown as a gauge.
-func newMetrics(meter metric.Meter, open func() int) (m metrics, err error) {
-	var errs [7]error
+// newMetrics makes the instruments; open and stuck are shown as gauges.
+func newMetrics(meter metric.Meter, open func() int, stuck func() int64) (m metrics, err error) {
+	var errs [8]error
 	m.duration, errs[0] = meter.Float64Histogram("ballast.payments.provider.call.duration",
 		metric.WithUnit("s"), metric.WithDescription("Calls to the provider by operation and outcome."))
 	m.claims, errs[1] = meter.Int64Counter("ballast.payments.leases.claimed",
@@ -41,6 +41,12 @@ func newMetrics(meter metric.Meter, open func() int) (m metrics, err error) {
 		metric.WithDescription("Open payments that this process holds."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 			o.Observe(int64(open()))
+			return nil
+		}))
+	_, errs[7] = meter.Int64ObservableGauge("ballast.payments.stuck",
+		metric.WithDescription("Open payments of all processes on which the provider gives no answer that helps; an alarm watches it."),
+		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(stuck())
 			return nil
 		}))
 	return m, errors.Join(errs[:]...)

@@ -22,6 +22,8 @@ const (
 	// hiccup costs a second, an outage of minutes few calls.
 	laterDelay = 500 * time.Millisecond
 	laterMax   = 30 * time.Second
+	// stuckDelay is at most the time between two looks at a payment that is stuck.
+	stuckDelay = time.Hour
 )
 
 // work carries one intent on until it is settled, superseded or given back.
@@ -54,11 +56,22 @@ func (e *Executor) work(ctx context.Context, it item) {
 			doubts++
 		}
 		if doubts == maxDoubts || repeats(call, payment.Next(next, now)) {
-			e.save(calls, p, next, later(next.Attempts))
+			e.giveUpForNow(calls, p, next)
 			return
 		}
 		p = next
 	}
+}
+
+// giveUpForNow stores what is known and leaves the payment to a later claim.
+func (e *Executor) giveUpForNow(ctx context.Context, before, after payment.Payment) {
+	wait := later(after.Attempts)
+	if after.Stuck() {
+		wait = stuckDelay/2 + rand.N(stuckDelay/2)
+		e.cfg.Logger.ErrorContext(ctx, "payment is stuck and needs a person", "order_id", after.OrderID,
+			"payment_intent_id", after.IntentID, "status", after.Status, "setbacks", after.Setbacks)
+	}
+	e.save(ctx, before, after, wait)
 }
 
 // repeats tells a call that would be sent again as it was: the guard has

@@ -32,10 +32,20 @@ type Difference struct {
 	Problem  string
 }
 
+// Mark is how far a comparison has come: everything before the moment, and the
+// ledger's entries up to the number. The zero Mark is the beginning.
+type Mark struct {
+	Time  time.Time
+	Entry int64
+}
+
 // Reconciliation is the result of comparing the books.
 type Reconciliation struct {
+	// Next is where to go on, zero when the end was reached.
+	Next        Mark
 	Compared    int64 // of the provider's intents
 	Differences []Difference
-	// Debits and Credits of the whole ledger in minor units, both above zero.
+	// Debits and Credits of the whole ledger in minor units, both above zero, when
+	// its end was reached.
 	Debits, Credits int64
 }

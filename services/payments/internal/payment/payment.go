@@ -78,6 +78,9 @@ type Payment struct {
 	DeclineCode string
 	// Attempts counts the calls to the provider.
 	Attempts int
+	// Setbacks counts the definite answers since then that led nowhere: the provider
+	// does not know the intent, or refuses to give the money back.
+	Setbacks int
 	// Updated is when the status last changed.
 	Updated time.Time
 	// Trace is the trace context of the command that opened it, for the answer.
@@ -87,6 +90,16 @@ type Payment struct {
 	// stored: whoever takes over an intent from another starts unsure.
 	Unsure bool
 }
+
+// MaxSetbacks is from when on a payment is stuck. With the pauses between two
+// looks it is reached after one to two minutes: a provider that has not yet
+// heard of its own intent is given that long.
+const MaxSetbacks = 20
+
+// Stuck says that asking leads nowhere: a person must find out why. That the
+// money did not move is never concluded, so the payment stays open, is looked at
+// now and then, and goes on by itself once the provider gives another answer.
+func (p Payment) Stuck() bool { return p.Status.Open() && p.Setbacks >= MaxSetbacks }
 
 // KeyAge is how long an idempotency key is used. The provider keeps keys for
 // 24 hours; the hour between is for clocks that differ and calls on their way.
@@ -121,6 +134,7 @@ func (p Payment) enter(s Status, now time.Time) Payment {
 	p.Status = s
 	p.Version++
 	p.Updated = now
+	p.Setbacks = 0
 	if s == Charged || s == Declined {
 		p.ChargeVersion = p.Version
 	}

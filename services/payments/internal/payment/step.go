@@ -110,6 +110,18 @@ func Apply(p Payment, op Operation, r Result, now time.Time) Payment {
 	if r.KeySpent {
 		p = p.nextKey(now)
 	}
+	if p = p.learn(op, r, now); p.Status.Open() && setback(op, r) {
+		p.Setbacks++
+	}
+	return p
+}
+
+// setback tells a definite answer that says nothing about the money.
+func setback(op Operation, r Result) bool {
+	return (r.Outcome == Invalid || r.Outcome == Refused) && (op == Refund || r.Intent == IntentUnknown)
+}
+
+func (p Payment) learn(op Operation, r Result, now time.Time) Payment {
 	switch op {
 	case Create:
 		return p.created(r, now)
@@ -174,6 +186,11 @@ func (p Payment) refused(code string, now time.Time) Payment {
 func (p Payment) refunded(r Result, now time.Time) Payment {
 	if r.Outcome == Done || r.Refunded {
 		return p.enter(Refunded, now)
+	}
+	if r.Outcome == Invalid || r.Outcome == Refused {
+		// The provider keeps what it answered under the key, and would only repeat it.
+		// No refund gives back more than is left, so another key does no harm.
+		p = p.nextKey(now)
 	}
 	// Whatever else it was, the money is still owed.
 	return p

@@ -96,6 +96,7 @@ func TestApply(t *testing.T) {
 	sure := func(p *payment.Payment) { p.Unsure = false }
 	captured := func(p *payment.Payment) { p.Captured = true }
 	nextKey := func(p *payment.Payment) { p.KeyNumber, p.KeyBorn = 2, later }
+	setback := func(p *payment.Payment) { p.Setbacks++ }
 	both := func(a, b after) after { return func(p *payment.Payment) { a(p); b(p) } }
 
 	fresh := with(in(payment.Pending), func(p *payment.Payment) { p.IntentID = "" })
@@ -136,7 +137,7 @@ func TestApply(t *testing.T) {
 		{"confirm still processing: read", pending, payment.Confirm, told(payment.IntentUnknown), unsure},
 		{"already confirmed", pending, payment.Confirm, conflict(payment.IntentSucceeded), becomes(payment.Charged)},
 		{"confirm after a cancel", pending, payment.Confirm, conflict(payment.IntentCanceled), declines("canceled")},
-		{"confirm impossible, state not told: read", pending, payment.Confirm, invalid, unsure},
+		{"confirm impossible, state not told: read", pending, payment.Confirm, invalid, both(unsure, setback)},
 
 		{"read: still to be confirmed", reading, payment.Retrieve, told(payment.IntentReady), sure},
 		{"read: taken", reading, payment.Retrieve, told(payment.IntentSucceeded), becomes(payment.Charged)},
@@ -144,14 +145,14 @@ func TestApply(t *testing.T) {
 		{"read: canceled", reading, payment.Retrieve, told(payment.IntentCanceled), declines("canceled")},
 		{"read: processing", reading, payment.Retrieve, told(payment.IntentUnknown), same},
 		{"read: unknown", reading, payment.Retrieve, unknown, same},
-		{"read: not found", reading, payment.Retrieve, invalid, same},
+		{"read: not found", reading, payment.Retrieve, invalid, setback},
 
 		{"created to be cancelled", voidingFresh, payment.Create, created, func(p *payment.Payment) { p.IntentID = "pi_1" }},
 		{"nothing was created", voidingFresh, payment.Create, refused, becomes(payment.Voided)},
 		{"create for a void unknown", voidingFresh, payment.Create, unknown, same},
 		{"cancelled", voiding, payment.Cancel, told(payment.IntentCanceled), becomes(payment.Voided)},
 		{"cancel too late", voiding, payment.Cancel, conflict(payment.IntentSucceeded), captured},
-		{"cancel too late, state not told: read", voiding, payment.Cancel, invalid, unsure},
+		{"cancel too late, state not told: read", voiding, payment.Cancel, invalid, both(unsure, setback)},
 		{"cancel unknown: read", voiding, payment.Cancel, unknown, unsure},
 		{"cancel not yet", voiding, payment.Cancel, notYet, same},
 		{"read for a void: taken", voidReading, payment.Retrieve, told(payment.IntentSucceeded), both(captured, sure)},
@@ -162,8 +163,8 @@ func TestApply(t *testing.T) {
 		{"refunded", owing, payment.Refund, payment.Result{Outcome: payment.Done}, becomes(payment.Refunded)},
 		{"refunded before", owing, payment.Refund, payment.Result{Outcome: payment.Invalid, Refunded: true}, becomes(payment.Refunded)},
 		{"refund unknown: the same key again", owing, payment.Refund, unknown, same},
-		{"refund invalid: still owed", owing, payment.Refund, invalid, same},
-		{"refund refused: still owed", owing, payment.Refund, refused, same},
+		{"refund invalid: still owed, the next key", owing, payment.Refund, invalid, both(nextKey, setback)},
+		{"refund refused: still owed, the next key", owing, payment.Refund, refused, both(nextKey, setback)},
 		{"refund failed for good: the next key", owing, payment.Refund, spent, nextKey},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -191,5 +192,31 @@ func TestFirstResultSettles(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A payment that the provider does not help with is stuck after a while, and no
+// more: it is never concluded that the money did not move. What changes its status
+// gives it another chance.
+func TestStuck(t *testing.T) {
+	t.Parallel()
+	missing := payment.Result{Outcome: payment.Invalid, Code: "resource_missing"}
+	p := with(in(payment.Pending), func(p *payment.Payment) { p.Unsure = true })
+	for i := range payment.MaxSetbacks {
+		if p.Stuck() {
+			t.Fatalf("stuck after %d answers", i)
+		}
+		p = payment.Apply(p, payment.Retrieve, missing, later)
+	}
+	if !p.Stuck() || p.Status != payment.Pending {
+		t.Errorf("after %d answers it is %s, stuck: %t", payment.MaxSetbacks, p.Status, p.Stuck())
+	}
+	voided, _ := payment.Void(p, order, later)
+	if voided.Stuck() || voided.Status != payment.Voiding {
+		t.Errorf("a void finds it %s, stuck: %t", voided.Status, voided.Stuck())
+	}
+	found := payment.Apply(p, payment.Retrieve, payment.Result{Outcome: payment.Done, Intent: payment.IntentSucceeded}, later)
+	if found.Status != payment.Charged || found.Stuck() {
+		t.Errorf("the provider knows it again: %s, stuck: %t", found.Status, found.Stuck())
 	}
 }

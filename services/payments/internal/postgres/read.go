@@ -11,11 +11,11 @@ import (
 
 // columns are what scanPayment scans, of the table under the name p.
 const columns = `p.order_id::text, p.status, p.currency, p.amount, p.version, p.charge_version, p.captured,
-	p.intent_id, p.key_number, p.key_born_at, p.decline_code, p.attempts, p.trace, p.updated_at`
+	p.intent_id, p.key_number, p.key_born_at, p.decline_code, p.attempts, p.setbacks, p.trace, p.updated_at`
 
 func scanPayment(row pgx.CollectableRow) (p payment.Payment, err error) {
 	err = row.Scan(&p.OrderID, &p.Status, &p.Amount.Currency, &p.Amount.Minor, &p.Version, &p.ChargeVersion, &p.Captured,
-		&p.IntentID, &p.KeyNumber, &p.KeyBorn, &p.DeclineCode, &p.Attempts, &p.Trace, &p.Updated)
+		&p.IntentID, &p.KeyNumber, &p.KeyBorn, &p.DeclineCode, &p.Attempts, &p.Setbacks, &p.Trace, &p.Updated)
 	return p, err
 }
 

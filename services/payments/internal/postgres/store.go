@@ -243,14 +243,23 @@ const sqlClaim = `
 	from due where p.order_id = due.order_id
 	returning ` + columns
 
-// sqlCountOpen reads the index payments_open alone.
+// sqlCountOpen reads the indexes payments_open and payments_stuck alone. Those
+// that are stuck do not count as open: they hold nobody up.
 const sqlCountOpen = `
-	select count(*) from (select from payments where status in ('PENDING', 'VOIDING') limit @limit) open`
+	with stuck as (
+		select count(*) as n from (
+			select from payments where status in ('PENDING', 'VOIDING') and setbacks >= 20 limit @limit
+		) counted
+	)
+	select (select count(*) from (
+		select from payments where status in ('PENDING', 'VOIDING') limit @limit + (select n from stuck)
+	) open) - n, n from stuck`
 
-// CountOpen returns the number of open payments, but counts no further than limit.
-func (s *Store) CountOpen(ctx context.Context, limit int) (n int, err error) {
-	if err := s.pool.QueryRow(ctx, sqlCountOpen, pgx.StrictNamedArgs{"limit": limit}).Scan(&n); err != nil {
-		return 0, fmt.Errorf("count open payments: %w", err)
+// CountOpen returns the number of open payments, and apart from them that of
+// stuck ones. It counts neither further than limit.
+func (s *Store) CountOpen(ctx context.Context, limit int) (open, stuck int, err error) {
+	if err := s.pool.QueryRow(ctx, sqlCountOpen, pgx.StrictNamedArgs{"limit": limit}).Scan(&open, &stuck); err != nil {
+		return 0, 0, fmt.Errorf("count open payments: %w", err)
 	}
-	return n, nil
+	return open, stuck, nil
 }

@@ -15,7 +15,7 @@ type changeRows struct {
 	orders, statuses, currencies, intents, codes, traces []string
 	amounts, versions, chargeVersions, froms             []int64
 	captured                                             []bool
-	keyNumbers, attempts                                 []int32
+	keyNumbers, attempts, setbacks                       []int32
 	keyBorn, updated                                     []time.Time
 	leases                                               []int64 // milliseconds, below zero keeps it
 }
@@ -38,6 +38,7 @@ func rowsOf(changes []payment.Change) *changeRows {
 		r.captured = append(r.captured, p.Captured)
 		r.keyNumbers = append(r.keyNumbers, int32(p.KeyNumber)) //nolint:gosec // a handful
 		r.attempts = append(r.attempts, int32(p.Attempts))      //nolint:gosec // one per call, backed off
+		r.setbacks = append(r.setbacks, int32(p.Setbacks))      //nolint:gosec // no more than attempts
 		r.keyBorn = append(r.keyBorn, p.KeyBorn)
 		r.updated = append(r.updated, p.Updated)
 		r.leases = append(r.leases, leaseMillis(c.Lease))
@@ -91,14 +92,14 @@ const sqlUpdate = `
 			status = c.status, version = c.version, charge_version = c.charge_version, captured = c.captured,
 			intent_id = c.intent_id, key_number = greatest(p.key_number, c.key_number),
 			key_born_at = greatest(p.key_born_at, c.key_born_at), decline_code = c.decline_code,
-			attempts = greatest(p.attempts, c.attempts), trace = c.trace, updated_at = c.updated_at,
+			attempts = greatest(p.attempts, c.attempts), setbacks = c.setbacks, trace = c.trace, updated_at = c.updated_at,
 			lease_until = case when c.lease_ms < 0 then p.lease_until else now() + c.lease_ms * interval '1 ms' end
 		from unnest(@orders::uuid[], @froms::bigint[], @statuses::text[], @versions::bigint[],
 			@charge_versions::bigint[], @captured::boolean[], @intents::text[], @key_numbers::int[],
-			@key_born::timestamptz[], @codes::text[], @attempts::int[], @traces::text[],
-			@updated::timestamptz[], @leases::bigint[])
+			@key_born::timestamptz[], @codes::text[], @attempts::int[], @setbacks::int[],
+			@traces::text[], @updated::timestamptz[], @leases::bigint[])
 			as c (order_id, from_version, status, version, charge_version, captured, intent_id, key_number,
-				key_born_at, decline_code, attempts, trace, updated_at, lease_ms)
+				key_born_at, decline_code, attempts, setbacks, trace, updated_at, lease_ms)
 		where p.order_id = c.order_id and p.version = c.from_version
 			and (p.intent_id = '' or p.intent_id = c.intent_id)
 		returning 1
@@ -113,7 +114,7 @@ func queueUpdate(b *pgx.Batch, changes []payment.Change) {
 	b.Queue(sqlUpdate, pgx.StrictNamedArgs{
 		"orders": r.orders, "froms": r.froms, "statuses": r.statuses, "versions": r.versions,
 		"charge_versions": r.chargeVersions, "captured": r.captured, "intents": r.intents,
-		"key_numbers": r.keyNumbers, "key_born": r.keyBorn, "codes": r.codes, "attempts": r.attempts,
+		"key_numbers": r.keyNumbers, "key_born": r.keyBorn, "codes": r.codes, "attempts": r.attempts, "setbacks": r.setbacks,
 		"traces": r.traces, "updated": r.updated, "leases": r.leases, "count": len(changes),
 	})
 }

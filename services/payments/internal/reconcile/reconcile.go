@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ type Book interface {
 	Totals(ctx context.Context) (debits, credits int64, err error)
 }
 
-// Config of a Reconciler; all of it is required.
+// Config of a Reconciler; all of it is required but Slice and Page.
 type Config struct {
 	Provider Provider
 	Book     Book
@@ -44,6 +45,12 @@ type Config struct {
 	Grace time.Duration
 	// Found is told the result of each run, for the metrics.
 	Found func(ctx context.Context, r payment.Reconciliation)
+	// Slice is how many postings are compared at once; it bounds the memory: the
+	// default of 10,000 takes a few megabytes.
+	Slice int
+	// Page is from when on Run ends with the slice that it is at. The default of 2 s
+	// is far below the deadline of a call: a slice takes seconds itself.
+	Page time.Duration
 }
 
 // Reconciler compares one pair of books; its runs take turns.
@@ -57,12 +64,11 @@ type Reconciler struct {
 
 // New returns a reconciler.
 func New(cfg Config) *Reconciler {
+	cfg.Slice, cfg.Page = cmp.Or(cfg.Slice, 10_000), cmp.Or(cfg.Page, 2*time.Second)
 	return &Reconciler{cfg: cfg, undecided: map[suspected]struct{}{}}
 }
 
 const (
-	// slicePostings bounds a slice, and so its memory: a few megabytes.
-	slicePostings = 10_000
 	// chunk is how many accounts are read at once.
 	chunk = 500
 	// margin is how long before its posting an intent is mostly made. What is older
@@ -73,29 +79,39 @@ const (
 	maxSuspects = 1000
 )
 
-// Run compares everything.
-func (r *Reconciler) Run(ctx context.Context) (payment.Reconciliation, error) {
-	report, err := r.compare(ctx, time.Time{}, time.Now().Add(-r.cfg.Grace))
+// Run compares everything from a mark on, or as much as fits into a call.
+func (r *Reconciler) Run(ctx context.Context, from payment.Mark) (payment.Reconciliation, error) {
+	page := span{start: from, until: time.Now().Add(-r.cfg.Grace), budget: r.cfg.Page, whole: true}
+	report, err := r.compare(ctx, page)
 	if err != nil {
 		return payment.Reconciliation{}, fmt.Errorf("reconcile: %w", err)
 	}
 	return report, nil
 }
 
-// compare compares what was made or posted in [from, until); a zero from means
-// everything.
-func (r *Reconciler) compare(ctx context.Context, from, until time.Time) (payment.Reconciliation, error) {
+// span is what one run compares.
+type span struct {
+	// start is where it begins; postings before from are left out.
+	start       payment.Mark
+	from, until time.Time
+	// budget ends it early, unless it is zero.
+	budget time.Duration
+	whole  bool // of the whole history, of which this may be the last page
+}
+
+// compare compares what was made or posted in a span.
+func (r *Reconciler) compare(ctx context.Context, s span) (payment.Reconciliation, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	run := &run{Reconciler: r, suspects: map[suspected]struct{}{}}
 	maps.Copy(run.suspects, r.undecided)
-	if err := run.slices(ctx, from, until); err != nil {
+	if err := run.slices(ctx, s); err != nil {
 		return payment.Reconciliation{}, err
 	}
 	if err := run.examine(ctx); err != nil {
 		return payment.Reconciliation{}, err
 	}
-	if from.IsZero() { // The sum takes longer with every order: not on a schedule.
+	if s.whole && run.report.Next == (payment.Mark{}) { // The sum takes longer with every order: not on a schedule.
 		var err error
 		if run.report.Debits, run.report.Credits, err = r.cfg.Book.Totals(ctx); err != nil {
 			return payment.Reconciliation{}, err
@@ -133,13 +149,14 @@ func (r *run) differ(s suspected, problem string) {
 }
 
 // slices walks the time without a gap: a slice ends where its postings do.
-func (r *run) slices(ctx context.Context, from, until time.Time) error {
-	for start, after := from, int64(0); ; {
-		postings, err := r.cfg.Book.Postings(ctx, from, until, after, slicePostings)
+func (r *run) slices(ctx context.Context, s span) error {
+	began := time.Now()
+	for start, after := s.start.Time, s.start.Entry; ; {
+		postings, err := r.cfg.Book.Postings(ctx, s.from, s.until, after, r.cfg.Slice)
 		if err != nil {
 			return err
 		}
-		end, last := until, len(postings) < slicePostings
+		end, last := s.until, len(postings) < r.cfg.Slice
 		if !last {
 			end, after = postings[len(postings)-1].Time, postings[len(postings)-1].EntryID
 		}
@@ -147,6 +164,10 @@ func (r *run) slices(ctx context.Context, from, until time.Time) error {
 			return err
 		}
 		start = end
+		if s.budget > 0 && time.Since(began) >= s.budget {
+			r.report.Next = payment.Mark{Time: start, Entry: after}
+			return nil
+		}
 	}
 }
 

@@ -96,7 +96,7 @@ func (b *books) run(t *testing.T) payment.Reconciliation {
 		Provider: b, Book: b, Logger: slog.New(slog.DiscardHandler), Grace: time.Minute,
 		Found: func(context.Context, payment.Reconciliation) { found++ },
 	})
-	report, err := r.Run(t.Context())
+	report, err := r.Run(t.Context(), payment.Mark{})
 	if err != nil || found != 1 {
 		t.Fatalf("run: %v, told %d times", err, found)
 	}
@@ -238,7 +238,7 @@ func TestProviderAway(t *testing.T) {
 	b := book()
 	b.down = errors.New("away")
 	r := reconcile.New(reconcile.Config{Provider: b, Book: b, Logger: slog.New(slog.DiscardHandler)})
-	got, err := r.Run(t.Context())
+	got, err := r.Run(t.Context(), payment.Mark{})
 	if !errors.Is(err, b.down) {
 		t.Errorf("error is %v", err)
 	}

@@ -3,6 +3,8 @@ package reconcile
 import (
 	"context"
 	"time"
+
+	"example.com/ballast/services/payments/internal/payment"
 )
 
 // firstWindow is how far the first scheduled run looks back: it covers a change
@@ -23,7 +25,7 @@ func (r *Reconciler) Schedule(ctx context.Context, every time.Duration) error {
 		}
 		began := time.Now()
 		until := began.Add(-r.cfg.Grace)
-		report, err := r.compare(ctx, from, until)
+		report, err := r.compare(ctx, span{start: payment.Mark{Time: from}, from: from, until: until})
 		switch {
 		case ctx.Err() != nil:
 			return nil

@@ -4,7 +4,9 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -23,7 +25,7 @@ type Payments struct {
 	Get       func(ctx context.Context, orderID string) (payment.Payment, error)
 	List      func(ctx context.Context, after string, limit int) ([]payment.Payment, error)
 	Ledger    func(ctx context.Context, after int64, limit int) ([]payment.Posted, error)
-	Reconcile func(ctx context.Context) (payment.Reconciliation, error)
+	Reconcile func(ctx context.Context, from payment.Mark) (payment.Reconciliation, error)
 }
 
 // Server implements paymentsv1connect.PaymentServiceHandler.
@@ -110,24 +112,47 @@ func (s *Server) ListLedgerEntries(ctx context.Context, req *paymentsv1.ListLedg
 }
 
 // Reconcile compares the ledger with the provider's book now.
-func (s *Server) Reconcile(ctx context.Context, _ *paymentsv1.ReconcileRequest) (*paymentsv1.ReconcileResponse, error) {
+func (s *Server) Reconcile(ctx context.Context, req *paymentsv1.ReconcileRequest) (*paymentsv1.ReconcileResponse, error) {
 	if err := edge.RequireOperator(ctx); err != nil {
 		return nil, err
 	}
-	r, err := s.payments.Reconcile(ctx)
+	from, ok := mark(req.GetPageToken())
+	if !ok {
+		return nil, errPageToken
+	}
+	r, err := s.payments.Reconcile(ctx, from)
 	if errors.Is(err, payment.ErrBookAway) {
 		return nil, edge.Because(edge.RetryLater(connect.CodeUnavailable, payment.ErrBookAway.Error(), "PROVIDER_UNAVAILABLE", time.Second), err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	res := &paymentsv1.ReconcileResponse{Compared: r.Compared, Debits: r.Debits, Credits: r.Credits}
+	res := &paymentsv1.ReconcileResponse{Compared: r.Compared, Debits: r.Debits, Credits: r.Credits, NextPageToken: token(r.Next)}
 	for _, d := range r.Differences {
 		res.Differences = append(res.Differences, &paymentsv1.Difference{
 			OrderId: d.OrderID, PaymentIntentId: d.IntentID, Problem: d.Problem,
 		})
 	}
 	return res, nil
+}
+
+// token writes a mark so that any replica can go on from it.
+func token(m payment.Mark) string {
+	if m == (payment.Mark{}) {
+		return ""
+	}
+	return fmt.Sprintf("%d-%d", m.Time.UnixNano(), m.Entry)
+}
+
+// mark is the inverse of token.
+func mark(token string) (m payment.Mark, ok bool) {
+	if token == "" {
+		return m, true
+	}
+	at, entry, _ := strings.Cut(token, "-")
+	nanos, err1 := strconv.ParseInt(at, 10, 64)
+	number, err2 := strconv.ParseInt(entry, 10, 64)
+	return payment.Mark{Time: time.Unix(0, nanos).UTC(), Entry: number}, err1 == nil && err2 == nil && number >= 0
 }
 
 const (
@@ -151,7 +176,7 @@ func toProto(p payment.Payment) *paymentsv1.Payment {
 	return &paymentsv1.Payment{
 		OrderId: p.OrderID, Status: status[p.Status], Amount: amount(p.Amount), PaymentIntentId: p.IntentID,
 		Version: p.Version, Attempts: int32(p.Attempts), //nolint:gosec // one per call, backed off
-		UpdateTime: timestamppb.New(p.Updated),
+		UpdateTime: timestamppb.New(p.Updated), Stuck: p.Stuck(),
 	}
 }
 

@@ -68,7 +68,13 @@ func setup(t *testing.T) (operator, customer paymentsv1connect.PaymentServiceCli
 			}
 			return page, nil
 		},
-		Reconcile: func(context.Context) (payment.Reconciliation, error) {
+		Reconcile: func(_ context.Context, from payment.Mark) (payment.Reconciliation, error) {
+			if from == (payment.Mark{}) {
+				return payment.Reconciliation{Compared: 3, Next: payment.Mark{Time: when, Entry: 9}}, nil
+			}
+			if !from.Time.Equal(when) || from.Entry != 9 {
+				return payment.Reconciliation{}, fmt.Errorf("goes on from %v", from)
+			}
 			return payment.Reconciliation{
 				Compared: 7, Debits: 5, Credits: 5,
 				Differences: []payment.Difference{{OrderID: order, IntentID: "pi_1", Problem: "p"}},
@@ -141,7 +147,8 @@ func TestPages(t *testing.T) {
 	}
 	_, err1 := operator.ListPayments(t.Context(), &paymentsv1.ListPaymentsRequest{PageToken: "x"})
 	_, err2 := operator.ListLedgerEntries(t.Context(), &paymentsv1.ListLedgerEntriesRequest{PageToken: "-1"})
-	for _, err := range []error{err1, err2} {
+	_, err3 := operator.Reconcile(t.Context(), &paymentsv1.ReconcileRequest{PageToken: "7"})
+	for _, err := range []error{err1, err2, err3} {
 		if connect.CodeOf(err) != connect.CodeInvalidArgument {
 			t.Errorf("a made-up token: %v", err)
 		}
@@ -151,7 +158,11 @@ func TestPages(t *testing.T) {
 func TestReconcile(t *testing.T) {
 	t.Parallel()
 	operator, _ := setup(t)
-	got, err := operator.Reconcile(t.Context(), &paymentsv1.ReconcileRequest{})
+	first, err := operator.Reconcile(t.Context(), &paymentsv1.ReconcileRequest{})
+	if err != nil || first.GetCompared() != 3 || first.GetNextPageToken() == "" {
+		t.Fatalf("the first page: %v, %v", first, err)
+	}
+	got, err := operator.Reconcile(t.Context(), &paymentsv1.ReconcileRequest{PageToken: first.GetNextPageToken()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +177,7 @@ func TestReconcile(t *testing.T) {
 
 func TestBookAway(t *testing.T) {
 	t.Parallel()
-	s := rpc.New(rpc.Payments{Reconcile: func(context.Context) (payment.Reconciliation, error) {
+	s := rpc.New(rpc.Payments{Reconcile: func(context.Context, payment.Mark) (payment.Reconciliation, error) {
 		return payment.Reconciliation{}, fmt.Errorf("reconcile: %w", payment.ErrBookAway)
 	}})
 	ctx := edge.WithCaller(t.Context(), edge.Identity{Customer: "ops", Operator: true})
