@@ -56,6 +56,11 @@ var own = [...]Flag{
 	{Name: "provider.latency-ms", Kind: Number, Default: "FAULTS", Max: 600_000, About: "milliseconds added to every call"},
 	{Name: "provider.jitter-ms", Kind: Number, Default: "FAULTS", Max: 600_000, About: "milliseconds added at random, from 0 to this"},
 	{Name: "provider.rate-per-second", Kind: Number, Default: "FAULTS", About: "calls a second beyond which it answers 429; 0 is no limit"},
+	{Name: "provider.webhook-duplicate-rate", Kind: Number, Default: "FAULTS", Max: 1, About: "share of events that are sent twice"},
+	{Name: "provider.webhook-delay-rate", Kind: Number, Default: "FAULTS", Max: 1, About: "share of events that are sent late"},
+	{Name: "provider.webhook-reorder-rate", Kind: Number, Default: "FAULTS", Max: 1, About: "share of events that are passed by later ones"},
+	{Name: "provider.webhook-forged-rate", Kind: Number, Default: "FAULTS", Max: 1, About: "share of events that are first sent with another's signature"},
+	{Name: "provider.webhook-first-rate", Kind: Number, Default: "FAULTS", Max: 1, About: "share of events that are delivered before the call that caused them is answered"},
 	{Name: "provider.outage", Kind: String, Default: "FAULTS", OneOf: []string{"", "error", "hang", "reset"}, About: "every call fails like this"},
 }
 

@@ -29,11 +29,12 @@ type endpoint struct {
 	t      *testing.T
 	server *httptest.Server
 
-	mu     sync.Mutex
-	refuse int // this many requests are answered 500
-	forged int
-	came   []string // ids of events that were answered 200
-	more   chan struct{}
+	mu      sync.Mutex
+	refuse  int // this many requests are answered 500
+	forged  int
+	refused int
+	came    []string // ids of events that were answered 200
+	more    chan struct{}
 }
 
 func newEndpoint(t *testing.T, refuse int) *endpoint {
@@ -57,6 +58,8 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 	case e.refuse > 0:
 		e.refuse--
+		e.refused++
+		e.more <- struct{}{}
 		w.WriteHeader(http.StatusInternalServerError)
 	default:
 		if event.Type != "payment_intent.succeeded" || event.APIVersion != stripe.APIVersion {
@@ -182,6 +185,12 @@ func TestARestartGoesOn(t *testing.T) {
 	to.mu.Unlock()
 	b = start(t, dir, to, faults.Delivery{})
 	b.capture(t, 5)
+	for tried := 0; tried < 5; {
+		<-to.more
+		to.mu.Lock()
+		tried = to.refused
+		to.mu.Unlock()
+	}
 	b.stop()
 	to.mu.Lock()
 	to.refuse = 0
