@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect/v2"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"google.golang.org/protobuf/proto"
 
@@ -62,7 +63,14 @@ func startReplicas(t *testing.T) *replicas {
 	if err != nil {
 		t.Fatal(err)
 	}
-	brokers, database := testkit.Kafka(t), testkit.PostgresURL(t, migrations)
+	// A broker of its own, always: the topics have fixed names, and what is sent to
+	// the other services here would reach their tests.
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(broker.Close)
+	brokers, database, redis := broker.ListenAddrs(), testkit.PostgresURL(t, migrations), "redis://"+testkit.Redis(t)+"/0"
 	r := &replicas{}
 	if r.producer, err = kgo.NewClient(kafka.Options(brokers, "test")...); err != nil {
 		t.Fatal(err)
@@ -76,7 +84,8 @@ func startReplicas(t *testing.T) *replicas {
 	for i := range r.clients {
 		cfg, err := config.Parse[Config](map[string]string{
 			"POSTGRES_URL": database, "KAFKA_BROKERS": brokers[0], "JWT_PUBLIC_KEY_FILE": keyFile,
-			"LISTEN_ADDR": freeAddr(t), "ADMIN_ADDR": freeAddr(t), "LOG_LEVEL": "error", "FLAGS_FILE": "",
+			"LISTEN_ADDR": freeAddr(t), "ADMIN_ADDR": freeAddr(t), "LOG_LEVEL": "error",
+			"REDIS_URL": redis,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -66,7 +66,9 @@ func openStores(host *service.Host, cfg Config, db *pg.Pools, signal func()) (ap
 
 // watch follows orders.events for the streams of this process, and for its cache.
 func watch(ctx context.Context, host *service.Host, cfg Config, reads *cache.Orders) (*events.Watchers, error) {
-	watchers, err := events.NewWatchers(func() int { return cfg.WatchLimit })
+	watchers, err := events.NewWatchers(func() int {
+		return int(host.Flags.Number(ctx, "orders.watch-limit", float64(cfg.WatchLimit), ""))
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -87,11 +87,14 @@ func (p *platform) must(args ...string) string {
 
 func (p *platform) eventually(what string, ok func() bool) {
 	p.t.Helper()
-	for began := time.Now(); !ok(); time.Sleep(200 * time.Millisecond) {
+	began := time.Now()
+	for !ok() {
 		if time.Since(began) > time.Minute {
 			p.t.Fatalf("never happened: %s", what)
 		}
+		time.Sleep(200 * time.Millisecond)
 	}
+	p.t.Logf("%s after %v", what, time.Since(began).Round(10*time.Millisecond))
 }
 
 func (p *platform) status(id string) ordersv1.OrderStatus {

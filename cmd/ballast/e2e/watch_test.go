@@ -26,7 +26,7 @@ func TestWatchesOutliveTheService(t *testing.T) {
 	var stop atomic.Bool
 	var wg sync.WaitGroup
 	var watched, versions atomic.Int64
-	for w := range 6 {
+	for w := range 12 {
 		wg.Go(func() {
 			for i := 0; !stop.Load(); i++ {
 				o, err := p.Place(ctx, fmt.Sprint("watcher-", w), fmt.Sprint("order-", i), request("WATCH"))
@@ -44,10 +44,10 @@ func TestWatchesOutliveTheService(t *testing.T) {
 			}
 		})
 	}
-	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGKILL, syscall.SIGTERM} {
+	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
 		p.end("orders", sig)
 		before := watched.Load()
-		p.eventually("orders end again", func() bool { return watched.Load() >= before+6 || t.Failed() })
+		p.eventually("orders end again", func() bool { return watched.Load() >= before+12 || t.Failed() })
 	}
 	stop.Store(true)
 	wg.Wait()
