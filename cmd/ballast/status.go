@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -24,16 +26,17 @@ func statusCommand(home func() stack.Home) *cobra.Command {
 				return err
 			}
 			out := cmd.OutOrStdout()
-			leaders := stack.Leaders(cmd.Context(), s)
+			leaders, caches := stack.Leaders(cmd.Context(), s), stack.Caches(cmd.Context(), s)
 			if asJSON {
 				enc := json.NewEncoder(out)
 				enc.SetIndent("", "  ")
 				err = enc.Encode(struct {
 					stack.State
 					Leaders []stack.Leader `json:"leaders"`
-				}{s, leaders})
-			} else {
-				err = printStatus(out, s, leaders)
+					Caches  []stack.Cache  `json:"caches"`
+				}{s, leaders, caches})
+			} else if err = printStatus(out, s, leaders); err == nil {
+				err = printCaches(out, caches)
 			}
 			if err == nil && !s.AllReady() {
 				err = exitCode(1)
@@ -65,3 +68,26 @@ func printStatus(out io.Writer, s stack.State, leaders []stack.Leader) error {
 	}
 	return w.Flush()
 }
+
+// printCaches has a line for each cache of each process. Keys, memory and evictions
+// are those of its Redis, which the replicas of a service share.
+func printCaches(out io.Writer, caches []stack.Cache) error {
+	if len(caches) == 0 {
+		return nil
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nCACHE\tHITS\tMISSES\tSTALE\tERRORS\tKEYS\tMEMORY\tEVICTED\tREDIS")
+	for _, c := range caches {
+		redis := "\t\t\t" + c.Error
+		if i := c.Redis; i != nil {
+			redis = fmt.Sprintf("%d\t%.1f of %.0f MB\t%d\t%s, breaker %s", i.Keys, megabytes(i.Memory), megabytes(i.MaxMemory), i.Evicted, i.Policy, c.Breaker)
+		}
+		for _, name := range slices.Sorted(maps.Keys(c.Caches)) {
+			n := c.Caches[name]
+			fmt.Fprintf(w, "%s/%s\t%d\t%d\t%d\t%d\t%s\n", c.Child, name, n["hit"]+n["negative"], n["miss"], n["stale"]+n["degraded"], n["error"], redis)
+		}
+	}
+	return w.Flush()
+}
+
+func megabytes(bytes int64) float64 { return float64(bytes) / (1 << 20) }

@@ -70,7 +70,7 @@ type bundle struct {
 	name   string
 }
 
-func setup(t *testing.T, addr string, change func(*cache.Config[string, item])) *bundle {
+func setup(t testing.TB, addr string, change func(*cache.Config[string, item])) *bundle {
 	t.Helper()
 	logger := slog.New(slog.DiscardHandler)
 	server, err := cache.Connect("redis://"+addr+"/0", logger)
