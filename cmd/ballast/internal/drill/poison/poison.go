@@ -41,13 +41,13 @@ type Config struct {
 
 // Settings of the drill's services: a value of 16 KiB is too large, a faulty
 // record has three attempts within a second, and nothing but a replay heals what
-// a handler panicked at. The cap on faulty records a minute, which would stop the
+// a handler panicked at. A killed consumer is missed after 3 s. The cap on faulty records a minute, which would stop the
 // consumers, is far away: what it does has a test of its own.
 const maxRecordBytes = 16 << 10
 
 var settings = []string{
 	fmt.Sprint("MAX_RECORD_BYTES=", maxRecordBytes), "RETRY_DELAYS=250ms,500ms",
-	"MAX_FAULTS_PER_MINUTE=1000000", "RESEND_AFTER=5m",
+	"MAX_FAULTS_PER_MINUTE=1000000", "RESEND_AFTER=5m", "KAFKA_SESSION_TIMEOUT=3s",
 }
 
 // Run runs the drill.
