@@ -186,10 +186,8 @@ func (s *Shedder) Admit(next connect.ServerFunc) connect.ServerFunc {
 }
 
 // tells says whether the time that a call took tells of the service's load. A
-// refused token is quick, and a client that left says nothing.
-func tells(err error) bool {
-	return err == nil || errors.Is(err, context.DeadlineExceeded) || connect.CodeOf(err) == connect.CodeUnavailable
-}
+// refusal is quick whatever its reason, and a client that left says nothing.
+func tells(err error) bool { return err == nil || errors.Is(err, context.DeadlineExceeded) }
 
 func (s *Shedder) enter(ctx context.Context, p Priority) (adaptivelimiter.Permit, error) {
 	level := p.level()

@@ -113,6 +113,25 @@ func do[Req, Res any](ctx context.Context, c *Client, headers map[string]string,
 	return res, err
 }
 
+// Once makes one attempt of a call as who the context speaks for. Beside the
+// error it returns the pause that a refusal asked for, zero when it asked for none.
+func Once[Req, Res any](ctx context.Context, c *Client, headers map[string]string, call func(context.Context, Req) (Res, error), req Req) (Res, time.Duration, error) {
+	token, err := c.signer.token(ctx)
+	if err != nil {
+		var none Res
+		return none, 0, err
+	}
+	ctx, info := connect.NewClientContext(edge.WithToken(ctx, token))
+	for name, value := range headers {
+		info.RequestHeader().Set(name, value)
+	}
+	res, err := call(ctx, req)
+	if err != nil {
+		return res, retryAfter(err, info), err
+	}
+	return res, 0, nil
+}
+
 // Transient tells whether the same call may succeed later. What the transport
 // reports (IsRemote is false) says nothing about the call: it may have been
 // done, and an idempotent call is repeated.
