@@ -30,6 +30,6 @@ func (t *drillTool) overload() *cobra.Command {
 	flags := cmd.Flags()
 	flags.Float64Var(&cfg.Times, "times", 3, "how much of the sustained rate is sent")
 	flags.DurationVar(&cfg.Lasts, "storm", 30*time.Second, "length of each of the two overloads")
-	flags.StringVar(&mix, "mix", "place=5,read=35,list=60", "shares of the calls, most important first; the orders alone must be within what the stack can do")
+	flags.StringVar(&mix, "mix", "place=10,read=35,list=55", "shares of the calls, most important first; the orders alone must be within what the stack can do")
 	return cmd
 }

@@ -70,7 +70,7 @@ type Limiter struct {
 	cfg     Config
 	guard   *resilience.Guard
 	local   local
-	away    atomic.Bool
+	away    away
 	good    atomic.Pointer[Limit]
 	metrics *metrics
 }
@@ -88,7 +88,7 @@ func New(cfg Config) (*Limiter, error) {
 		cfg.Timeout = defaultTimeout
 	}
 	guard, err := resilience.New(resilience.Config{
-		Name: "redis rate limits", Logger: cfg.Logger, Timeout: cfg.Timeout, OpenFor: time.Second,
+		Name: "redis rate limits", Logger: cfg.Logger, Timeout: cfg.Timeout, OpenFor: time.Second, MaxWait: cfg.Timeout,
 	})
 	if err != nil {
 		return nil, err
@@ -152,15 +152,36 @@ func (l *Limiter) take(ctx context.Context, customer string, limit Limit) verdic
 	if err != nil {
 		v, store = l.local.take(customer, limit, time.Now()), localStore
 	}
-	if away := err != nil; ctx.Err() == nil && l.away.CompareAndSwap(!away, away) {
-		if away {
-			l.cfg.Logger.WarnContext(ctx, "rate limits are counted per process: Redis can't be asked", "error", err)
-		} else {
-			l.cfg.Logger.InfoContext(ctx, "rate limits are shared again")
-		}
+	if ctx.Err() == nil {
+		l.tell(ctx, err)
 	}
 	l.metrics.count(ctx, store, v.ok)
 	return v
+}
+
+// steady is how long Redis must answer every time before it counts as back: one
+// that answers now and then would fill the log.
+const steady = 5 * time.Second
+
+// away remembers whether Redis is, and when it last was.
+type away struct {
+	is     atomic.Bool
+	latest atomic.Int64 // Unix nanoseconds
+}
+
+// tell logs when Redis goes and when it is back.
+func (l *Limiter) tell(ctx context.Context, err error) {
+	now := time.Now().UnixNano()
+	if err != nil {
+		l.away.latest.Store(now)
+		if l.away.is.CompareAndSwap(false, true) {
+			l.cfg.Logger.WarnContext(ctx, "rate limits are counted per process: Redis can't be asked", "error", err)
+		}
+		return
+	}
+	if l.away.is.Load() && now-l.away.latest.Load() >= int64(steady) && l.away.is.CompareAndSwap(true, false) {
+		l.cfg.Logger.InfoContext(ctx, "rate limits are shared again")
+	}
 }
 
 // header is the policy as a structured field: quota and the window in seconds

@@ -17,7 +17,6 @@ if room + 0.5 < interval then
   return {0, 0, math.ceil(full - now), math.ceil(interval - room)}
 end
 full = full + interval
--- Lua would write a number of this size with 14 digits, and lose milliseconds.
 -- A full bucket is no bucket: the key goes when it would be full again.
 redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000))
 return {1, math.max(0, math.floor((room - interval + 0.5) / interval)), math.ceil(full - now), 0}

@@ -58,10 +58,10 @@ func newMetrics(s *Shedder) (*metrics, error) {
 	m.pressed, errs[4] = meter.Float64ObservableGauge(MetricPressure, metric.WithUnit("1"),
 		metric.WithDescription("Backlogs that no call waits for, as a share of their cap."))
 	_, errs[5] = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		l := s.gate.Load().limiter
-		o.ObserveInt64(m.limit, int64(l.Limit()))
-		o.ObserveInt64(m.flight, int64(l.Inflight()))
-		o.ObserveInt64(m.queued, int64(l.Queued()))
+		g := s.gate.Load()
+		o.ObserveInt64(m.limit, int64(g.limiter.Limit()))
+		o.ObserveInt64(m.flight, int64(g.limiter.Inflight()))
+		o.ObserveInt64(m.queued, int64(g.queued()))
 		for i, attrs := range m.sources {
 			o.ObserveFloat64(m.pressed, float64(m.pressure[i].Load())/1e6, attrs)
 		}

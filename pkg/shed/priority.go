@@ -61,9 +61,8 @@ func (s *Shedder) of(spec connect.Spec, asked string) Priority {
 	return own
 }
 
-// levels is the number of the library's levels within one priority. A call draws
-// one of them, so that the threshold can cut through a priority and refuse a
-// share of it.
+// levels is the number of levels within one priority. A call draws one of them, so
+// that pressure can refuse a share of a priority.
 const levels = 100
 
 func (p Priority) level() int { return int(p)*levels + rand.IntN(levels) }

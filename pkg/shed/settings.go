@@ -17,7 +17,7 @@ type Settings struct {
 	ShedMin int `env:"SHED_MIN" envDefault:"64"`
 	ShedMax int `env:"SHED_MAX" envDefault:"1024"`
 	// ShedMaxWait is how long a call may wait for a place.
-	ShedMaxWait time.Duration `env:"SHED_MAX_WAIT" envDefault:"500ms"`
+	ShedMaxWait time.Duration `env:"SHED_MAX_WAIT" envDefault:"1s"`
 	// ShedOutboxAge is the cap on how long a message may wait to be published:
 	// from half of it on, low calls are shed.
 	ShedOutboxAge time.Duration `env:"SHED_OUTBOX_AGE" envDefault:"20s"`

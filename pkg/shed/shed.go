@@ -3,13 +3,13 @@
 // least important first.
 //
 // How many calls may run at once is learnt: the limit sinks while calls take
-// longer than they used to and rises while they don't. Calls beyond it wait in a
-// short queue, and the longer that gets the larger the share that is refused:
-// always the lowest priorities of those that came lately. Backlogs that no call
-// waits for (the outbox, a consumer's lag) raise the same threshold as pressure.
+// longer than they used to and rises while they don't. As many more may wait for
+// a moment; the most important is next, and when the queue is full it sends the
+// least important one away. Backlogs that no call waits for (the outbox, a
+// consumer's lag) refuse the lowest priorities as well, as pressure.
 //
-// A refusal costs no decoding, no authentication and no waiting: unavailable
-// (HTTP 503), reason SHED, with Retry-After.
+// A refusal costs no decoding and no authentication: unavailable (HTTP 503),
+// reason SHED, with Retry-After.
 package shed
 
 import (
@@ -21,9 +21,6 @@ import (
 	"time"
 
 	"connectrpc.com/connect/v2"
-	"github.com/failsafe-go/failsafe-go/adaptivelimiter"
-	"github.com/failsafe-go/failsafe-go/priority"
-
 	"example.com/ballast/pkg/edge"
 )
 
@@ -39,7 +36,8 @@ type Limits struct {
 	// Min and Max calls at once. Below Min nothing is refused however slow the
 	// calls are, so a service that is merely slow still works.
 	Min, Max int
-	// MaxWait for a place. It is the backstop of a queue that does not move.
+	// MaxWait is how long a critical call may wait for a place; each priority below
+	// may wait half as long as the one above.
 	MaxWait time.Duration
 }
 
@@ -91,24 +89,6 @@ type Shedder struct {
 	shedding atomic.Bool
 }
 
-// gate is one limiter with its bounds; other bounds need another gate.
-type gate struct {
-	limits      Limits
-	limiter     adaptivelimiter.PriorityLimiter[any]
-	prioritizer priority.Prioritizer
-	arrivals    arrivals
-}
-
-// arrivals tells the library's threshold of every call that came. By itself it
-// knows only those that it let in, and when all low ones are refused the lowest
-// share of what it knows are better ones: it would refuse some of every priority.
-type arrivals struct{ priority.LevelTracker }
-
-// RecordLevel ignores what the library says.
-func (arrivals) RecordLevel(int) {}
-
-func (a arrivals) came(level int) { a.LevelTracker.RecordLevel(level) }
-
 // New returns a Shedder, registered with the global meter.
 func New(cfg Config) (*Shedder, error) {
 	if cfg.Logger == nil || cfg.Limits == nil {
@@ -129,30 +109,9 @@ func New(cfg Config) (*Shedder, error) {
 	return s, err
 }
 
-// Numbers of the limiter, by judgement and by TestLowestIsShedFirst.
-const (
-	recentCalls   = 1000 // that the threshold is taken from
-	windowShort   = 200 * time.Millisecond
-	windowLong    = 2 * time.Second
-	windowSamples = 50
-	// Of the limit may wait before calls begin to be refused, and until all are.
-	queueBegin, queueEnd = 1, 10
-)
-
-func newGate(l Limits) *gate {
-	g := &gate{limits: l, arrivals: arrivals{priority.NewLevelTracker(recentCalls)}}
-	g.prioritizer = adaptivelimiter.NewPrioritizerBuilder().WithLevelTracker(g.arrivals).Build()
-	g.limiter = adaptivelimiter.NewBuilder[any]().
-		WithLimits(uint(l.Min), uint(l.Max), uint(l.Min)).
-		WithRecentWindow(windowShort, windowLong, windowSamples).
-		WithQueueing(queueBegin, queueEnd).
-		BuildPrioritized(g.prioritizer)
-	return g
-}
-
 // Admit is an interceptor for edge.Config.Admit.
 func (s *Shedder) Admit(next connect.ServerFunc) connect.ServerFunc {
-	return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) (err error) {
+	return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
 		var asked string
 		if info, ok := connect.CallInfoForServerContext(ctx); ok {
 			asked = info.RequestHeader().Get(Header)
@@ -161,24 +120,26 @@ func (s *Shedder) Admit(next connect.ServerFunc) connect.ServerFunc {
 		if p == Exempt || s.disabled.Load() {
 			return next(ctx, spec, stream)
 		}
-		permit, err := s.enter(ctx, p)
-		if err != nil {
+		if err := s.pressed(ctx, p); err != nil {
 			return err
 		}
+		g := s.gate.Load()
+		permit, err := g.enter(ctx, p)
+		if errors.Is(err, errFull) {
+			return s.refuse(ctx, p)
+		}
+		if err != nil {
+			return err // the caller went away while waiting
+		}
+		s.metrics.admitted(ctx, p)
 		if spec.StreamType != connect.StreamTypeUnary {
 			// A stream is work when it opens. Then it lives for hours and mostly
 			// sleeps: its permit would say that the service is busy.
-			permit.Drop()
+			g.leave(permit, false)
 			return next(ctx, spec, stream)
 		}
 		measured := false // stays so when the handler panics
-		defer func() {
-			if measured {
-				permit.Record()
-			} else {
-				permit.Drop()
-			}
-		}()
+		defer func() { g.leave(permit, measured) }()
 		err = next(ctx, spec, stream)
 		measured = tells(err)
 		return err
@@ -189,22 +150,12 @@ func (s *Shedder) Admit(next connect.ServerFunc) connect.ServerFunc {
 // refusal is quick whatever its reason, and a client that left says nothing.
 func tells(err error) bool { return err == nil || errors.Is(err, context.DeadlineExceeded) }
 
-func (s *Shedder) enter(ctx context.Context, p Priority) (adaptivelimiter.Permit, error) {
-	level := p.level()
-	if level < s.floors.Load()[p] {
-		return nil, s.refuse(ctx, p)
+// pressed refuses what pressure has no room for.
+func (s *Shedder) pressed(ctx context.Context, p Priority) error {
+	if p.level() < s.floors.Load()[p] {
+		return s.refuse(ctx, p)
 	}
-	g := s.gate.Load()
-	g.arrivals.came(level)
-	permit, err := g.limiter.AcquirePermitWithMaxWait(priority.ContextWithLevel(ctx, level), g.limits.MaxWait)
-	switch {
-	case err == nil:
-		s.metrics.admitted(ctx, p)
-		return permit, nil
-	case errors.Is(err, adaptivelimiter.ErrExceeded):
-		return nil, s.refuse(ctx, p)
-	}
-	return nil, err // the caller went away while waiting
+	return nil
 }
 
 func (s *Shedder) refuse(ctx context.Context, p Priority) error {

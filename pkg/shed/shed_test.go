@@ -205,15 +205,15 @@ func nothing(context.Context, connect.Spec, connect.ServerStream) error { return
 func TestPressure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var pressure atomic.Int64 // hundredths
+		var pressure atomic.Int64 // thousandths
 		b := setup(t, shed.Limits{Min: 8, Max: 8, MaxWait: time.Second}, nothing,
-			shed.Source{Name: "lag", Most: shed.Critical, Read: func() float64 { return float64(pressure.Load()) / 100 }},
+			shed.Source{Name: "lag", Most: shed.Critical, Read: func() float64 { return float64(pressure.Load()) / 1000 }},
 			shed.Source{Name: "outbox", Most: shed.Low, Read: func() float64 { return 2 }})
 		for _, test := range []struct {
 			pressure int64
 			taken    string // of list, read, cancel, place; list is shed by the outbox alone
 		}{
-			{0, "read cancel place"}, {50, "read cancel place"}, {75, "cancel place"}, {88, "place"}, {100, ""}, {700, ""}, {-5, "read cancel place"},
+			{0, "read cancel place"}, {500, "read cancel place"}, {750, "cancel place"}, {875, "place"}, {1000, ""}, {7000, ""}, {-50, "read cancel place"},
 		} {
 			pressure.Store(test.pressure)
 			time.Sleep(time.Second)
@@ -224,7 +224,7 @@ func TestPressure(t *testing.T) {
 				}
 			}
 			if got := strings.Join(taken, " "); got != test.taken {
-				t.Errorf("at a pressure of %d %%: took %q, want %q", test.pressure, got, test.taken)
+				t.Errorf("at a pressure of %d thousandths: took %q, want %q", test.pressure, got, test.taken)
 			}
 		}
 	})

@@ -6,9 +6,6 @@ import (
 )
 
 const (
-	// calibrateEvery is how often the threshold follows the queue. At 100 ms it
-	// hardly tells priorities apart: the queue fills and empties in less.
-	calibrateEvery = 10 * time.Millisecond
 	// lookEvery is how often pressure and settings are read.
 	lookEvery = 100 * time.Millisecond
 	// quiet is how long nothing may be refused before shedding has ended: calls
@@ -23,18 +20,15 @@ const ease = 0.5
 // floors are, by priority, the levels below which pressure refuses.
 type floors [Exempt]int
 
-// Run keeps the threshold, the pressure and the settings fresh until ctx ends.
+// Run keeps the pressure and the settings fresh until ctx ends.
 func (s *Shedder) Run(ctx context.Context) error {
-	calibrate, look := time.NewTicker(calibrateEvery), time.NewTicker(lookEvery)
-	defer calibrate.Stop()
+	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	w := watch{Shedder: s}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-calibrate.C:
-			s.gate.Load().prioritizer.Calibrate()
 		case <-look.C:
 			w.settings()
 			w.pressure()
@@ -92,9 +86,9 @@ func (w *watch) tell(ctx context.Context, now time.Time) {
 		if !w.shedding.Load() {
 			w.began, w.before = now, w.counted
 			w.shedding.Store(true)
-			l := w.gate.Load().limiter
-			w.cfg.Logger.WarnContext(ctx, "shedding load", "limit", l.Limit(), "in_flight", l.Inflight(),
-				"queued", l.Queued(), "pressure", w.metrics.pressures())
+			g := w.gate.Load()
+			w.cfg.Logger.WarnContext(ctx, "shedding load", "limit", g.limiter.Limit(), "in_flight", g.limiter.Inflight(),
+				"queued", g.queued(), "pressure", w.metrics.pressures())
 		}
 	} else if w.shedding.Load() && now.Sub(w.latest) >= quiet {
 		w.shedding.Store(false)

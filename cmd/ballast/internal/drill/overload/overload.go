@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"time"
 
+	toxiproxy "github.com/Shopify/toxiproxy/v2/client"
+
 	"example.com/ballast/cmd/ballast/internal/drill"
 	"example.com/ballast/cmd/ballast/internal/load"
 )
@@ -28,19 +30,24 @@ type Config struct {
 const (
 	warmUp      = 4 * time.Second
 	measure     = 8 * time.Second
-	clients     = 32 // of the closed loop: fewer than SHED_MIN, so that nothing is shed in it
+	clients     = 24 // of the closed loop: as many as help
+	distance    = 15 // milliseconds to the database of orders and back
 	products    = 50
 	patience    = 2 * time.Second // of a customer
 	recoverIn   = time.Minute
 	probeClient = 4
+	probe       = 500 * time.Millisecond
 )
 
 // Run runs the drill.
 func Run(ctx context.Context, o drill.Options, cfg Config) (*drill.Report, error) {
 	// The drill's few customers stand for many: what one may do is not what it is
-	// about. Two connections for calls make reads, and not the machine that the
-	// generator shares, what is short.
-	o.Env = append(o.Env, "RATE_LIMIT=100000", "RATE_BURST=100000", "POSTGRES_API_CONNS=2")
+	// about. Few connections to a database that is far away make the reads short,
+	// and not the machine, which generator and services share: a generator that
+	// takes the cores away would show itself. The limits are those of so small a
+	// service.
+	o.Up = append(o.Up, "--proxied")
+	o.Env = append(o.Env, "RATE_LIMIT=100000", "RATE_BURST=100000", "POSTGRES_API_CONNS=4", "SHED_MIN=8", "SHED_MAX=64")
 	s, err := drill.Start(ctx, o)
 	if err != nil {
 		return nil, err
@@ -79,6 +86,17 @@ func (p *play) run(ctx context.Context) (*drill.Report, error) {
 	}
 	if err := p.Stock(ctx, 1_000_000_000, p.mix.SKUs...); err != nil {
 		return nil, err
+	}
+	state, err := p.State()
+	if err != nil {
+		return nil, err
+	}
+	proxy, err := toxiproxy.NewClient(state.Endpoints.Toxiproxy).Proxy("postgres-orders")
+	if err == nil {
+		_, err = proxy.AddToxic("far", "latency", "downstream", 1, toxiproxy.Attributes{"latency": distance})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("move the database away: %w", err)
 	}
 	if err := p.findSustained(ctx); err != nil {
 		return nil, err
@@ -119,10 +137,12 @@ func (p *play) findSustained(ctx context.Context) error {
 	}
 	began := time.Now()
 	p.calm = p.mix.Closed(ctx, clients, measure)
-	if _, err := p.settle(ctx, recoverIn); err != nil {
+	took := time.Since(began)
+	settled, err := p.settle(ctx, recoverIn)
+	if err != nil {
 		return err
 	}
-	p.sustained = float64(load.Goodput(p.calm)) / time.Since(began).Seconds()
+	p.sustained = float64(load.Goodput(p.calm)) / (took + settled - probe).Seconds()
 	p.Say("sustained: %.0f calls/s, measured by %d clients", p.sustained, clients)
 	return ctx.Err()
 }
@@ -162,10 +182,10 @@ func (p *play) settle(ctx context.Context, most time.Duration) (time.Duration, e
 			return 0, err
 		}
 		if left <= p.before+float64(len(p.cfg.Mix)) {
-			probe := p.mix.Closed(ctx, probeClient, 500*time.Millisecond)
-			good, sent := load.Goodput(probe), 0
-			for i := range probe {
-				sent += probe[i].Sent
+			parts := p.mix.Closed(ctx, probeClient, probe)
+			good, sent := load.Goodput(parts), 0
+			for i := range parts {
+				sent += parts[i].Sent
 			}
 			if good == sent && good > 0 {
 				return time.Since(began), ctx.Err()
