@@ -16,7 +16,7 @@ func TestOversize(t *testing.T) {
 	b := setup(t, 1)
 	// With its headers it is just what a topic takes by default; with ours added,
 	// it no longer would be.
-	largest := make([]byte, 1<<20-300)
+	largest := make([]byte, 1<<20-400)
 	if _, err := rand.Read(largest); err != nil {
 		t.Fatal(err)
 	}
