@@ -81,14 +81,19 @@ func (h *Hedge) measure() error {
 	var errs [2]error
 	h.hedges, errs[0] = meter.Int64Counter(MetricHedges, metric.WithUnit("{attempt}"),
 		metric.WithDescription("Second attempts of reads that were slow."))
-	_, errs[1] = meter.Float64ObservableGauge(MetricHedgeDelay, metric.WithUnit("s"),
-		metric.WithDescription("The observed 95th percentile, after which a second attempt is made."),
-		metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
-			p95, _ := h.took.p95()
-			o.Observe(p95.Seconds(), metric.WithAttributeSet(attribute.NewSet(dependency)))
-			return nil
-		}))
-	return errors.Join(errs[:]...)
+	delay, err := meter.Float64ObservableGauge(MetricHedgeDelay, metric.WithUnit("s"),
+		metric.WithDescription("The observed 95th percentile, after which a second attempt is made."))
+	errs[1] = err
+	if err := errors.Join(errs[:]...); err != nil {
+		return err
+	}
+	// As with the state of a Guard: each has a callback of its own.
+	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		p95, _ := h.took.p95()
+		o.ObserveFloat64(delay, p95.Seconds(), metric.WithAttributeSet(attribute.NewSet(dependency)))
+		return nil
+	}, delay)
+	return err
 }
 
 // delay is negative until enough is known to hedge.

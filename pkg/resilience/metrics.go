@@ -46,14 +46,20 @@ func (g *Guard) measure() error {
 		metric.WithDescription("Attempts after the first of a call."))
 	m.denied, errs[2] = meter.Int64Counter(MetricDenied, metric.WithUnit("{retry}"),
 		metric.WithDescription("Retries that the budget refused."))
-	_, errs[3] = meter.Int64ObservableGauge(MetricState, metric.WithUnit("{state}"),
-		metric.WithDescription("State of the circuit breaker: 0 closed, 1 half open, 2 open."),
-		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
-			o.Observe(int64(g.breaker.State()), m.name)
-			return nil
-		}))
+	state, err := meter.Int64ObservableGauge(MetricState, metric.WithUnit("{state}"),
+		metric.WithDescription("State of the circuit breaker: 0 closed, 1 half open, 2 open."))
+	errs[3] = err
 	g.metrics = m
-	return errors.Join(errs[:]...)
+	if err := errors.Join(errs[:]...); err != nil {
+		return err
+	}
+	// Not a callback of the instrument: of several with one name, the first alone
+	// would be called, and the other guards would have no state.
+	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		o.ObserveInt64(state, int64(g.breaker.State()), m.name)
+		return nil
+	}, state)
+	return err
 }
 
 // record measures one attempt.
