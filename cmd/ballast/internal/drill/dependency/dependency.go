@@ -167,7 +167,7 @@ func (p *play) play(ctx context.Context, c cell) (*result, error) {
 		stop()
 		return nil, err
 	}
-	err = drill.Sleep(ctx, p.cfg.Lasts)
+	err = drill.Sleep(ctx, time.Until(began.Add(p.cfg.Lasts)))
 	healed := time.Now()
 	if err = errors.Join(err, p.heal(ctx)); err != nil {
 		stop()

@@ -7,17 +7,22 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2/client"
+
+	"example.com/ballast/cmd/ballast/internal/drill"
 )
 
-// dependencies are the proxies of a stack, in the order of the report.
+// dependencies are the proxies of a stack, in the order of the report, without
+// that of the Redis of payments, which keeps nothing in it.
 var dependencies = []string{
 	"postgres-orders", "postgres-inventory", "postgres-payments", "kafka",
-	"redis-orders", "redis-inventory", "redis-payments", "provider",
+	"redis-orders", "redis-inventory", "provider",
 }
 
-// fault is one way in which a dependency goes wrong.
+// fault is one way in which a dependency goes wrong. Whatever it does ends with
+// heal, at the latest.
 type fault struct {
 	name  string
 	begin func(ctx context.Context, p *play, dependency string) error
@@ -40,9 +45,34 @@ var faults = []fault{
 		if dependency == "provider" {
 			return p.Admin(ctx, "provider", http.MethodPut, "/faults", map[string]any{"error_rate": 0.5}, nil)
 		}
-		// Every second connection is reset when it is first used.
-		return toxic("reset_peer", "upstream", .5, toxiproxy.Attributes{"timeout": 0})(ctx, p, dependency)
+		return p.flap(ctx, dependency)
 	}},
+}
+
+// flapEvery is how often lots are drawn. By judgement: clients have come back
+// with new connections by then.
+const flapEvery = 400 * time.Millisecond
+
+// flap resets half of the connections again and again, for as long as a fault
+// lasts: a toxic of that share draws lots once for each connection, and a pool
+// would soon hold none but lucky ones.
+func (p *play) flap(ctx context.Context, dependency string) error {
+	proxy, err := p.toxics.Proxy(dependency)
+	if err != nil {
+		return err
+	}
+	for until := time.Now().Add(p.cfg.Lasts); time.Now().Before(until); {
+		if _, err := proxy.AddToxic("half", "reset_peer", "upstream", .5, toxiproxy.Attributes{"timeout": 0}); err != nil {
+			return err
+		}
+		if err := drill.Sleep(ctx, flapEvery); err != nil {
+			return err
+		}
+		if err := proxy.RemoveToxic("half"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // toxic is a fault of the network; toxicity is the share of connections.

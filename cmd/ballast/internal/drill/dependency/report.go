@@ -16,7 +16,7 @@ func (p *play) report(results []result, found *books) *drill.Report {
 	r := &drill.Report{
 		Name: "Dependencies",
 		About: fmt.Sprintf("Each fault is there for %s under %.0f calls a second with a deadline of %s, half of them orders; customers don't repeat theirs. "+
-			"Slow means 2 s more for every answer; in a black hole requests vanish; of the last kind, half of the connections (or of the provider's answers) fail. "+
+			"Slow means 2 s more for every answer; in a black hole requests vanish; of the last kind, half of all connections are reset every 400 ms (of the provider: half of the answers are errors). "+
 			"Amplification is attempts by calls that wanted the dependency. Recovered is when an order was again confirmed as usual (here within %s).",
 			p.cfg.Lasts, p.cfg.Rate, p.cfg.Deadline, drill.Millis(p.usual)),
 	}
@@ -30,7 +30,7 @@ func (p *play) report(results []result, found *books) *drill.Report {
 			c.dependency, c.fault.name,
 			c.places.Codes(), fmt.Sprint(len(places)), drill.Millis(drill.Quantile(places, .5)), drill.Millis(drill.Quantile(places, .99)),
 			c.reads.Codes(), fmt.Sprint(len(reads)), drill.Millis(drill.Quantile(reads, .5)), drill.Millis(drill.Quantile(reads, .99)),
-			fmt.Sprintf("%.0f", c.seen.stale), drill.Millis(drill.Quantile(c.ends, .5)), fmt.Sprintf("%.2f", c.seen.amplification()),
+			fmt.Sprintf("%.0f", c.seen.stale), median(c.ends), fmt.Sprintf("%.2f", c.seen.amplification()),
 			drill.Counts(c.seen.opened), c.seen.pauses(),
 			fmt.Sprintf("%.0f", c.seen.setAside), fmt.Sprintf("%.0f", c.seen.deadLetters), drill.Millis(c.recovery),
 		})
@@ -38,6 +38,14 @@ func (p *play) report(results []result, found *books) *drill.Report {
 	r.Tables = append(r.Tables, table)
 	p.checks(r, results, found)
 	return r
+}
+
+// median writes how long most orders took, if any were placed.
+func median(ends []time.Duration) string {
+	if len(ends) == 0 {
+		return "none placed"
+	}
+	return drill.Millis(drill.Quantile(ends, .5))
 }
 
 func (p *play) checks(r *drill.Report, results []result, found *books) {

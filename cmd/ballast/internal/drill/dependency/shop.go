@@ -76,7 +76,7 @@ func (s *shop) probe(ctx context.Context, patience time.Duration) (time.Duration
 		if err == nil && res.GetOrder().GetStatus() == ordersv1.OrderStatus_ORDER_STATUS_CONFIRMED {
 			return time.Since(began), nil
 		}
-		if err := drill.Sleep(ctx, 10*time.Millisecond); err != nil {
+		if err := drill.Sleep(ctx, 25*time.Millisecond); err != nil {
 			return 0, err
 		}
 	}

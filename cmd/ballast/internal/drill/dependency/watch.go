@@ -125,7 +125,7 @@ func (o *observation) compare(dependency string, before, after *snapshot) {
 			continue
 		}
 		const attempts = "dependency_attempt_duration_seconds"
-		for name := range after.metrics[service].Values("dependency_breaker_state", "dependency") {
+		for name := range after.metrics[service].Values(attempts, "dependency") {
 			if !strings.HasPrefix(name, kind) {
 				continue
 			}
