@@ -67,6 +67,8 @@ type play struct {
 	traffic *drill.Traffic
 	// usual is how long an order may take to its end and count as usual.
 	usual time.Duration
+	// learnt is when that was found out.
+	learnt [2]time.Time
 }
 
 func (p *play) run(ctx context.Context, cells []cell) (*drill.Report, error) {
@@ -115,7 +117,7 @@ func (p *play) run(ctx context.Context, cells []cell) (*drill.Report, error) {
 	for i := range results {
 		results[i].ends = ends.Took(results[i].began, results[i].healed)
 	}
-	return p.report(results, books), nil
+	return p.report(results, drill.Quantile(ends.Took(p.learnt[0], p.learnt[1]), .5), books), nil
 }
 
 // learn finds out how long an order takes when nothing is wrong.
@@ -125,6 +127,7 @@ func (p *play) learn(ctx context.Context) error {
 		return err
 	}
 	var slowest time.Duration
+	p.learnt[0] = time.Now()
 	for until := time.Now().Add(p.cfg.Calm); time.Now().Before(until); {
 		took, err := p.shop.probe(ctx, recoveryBound)
 		if err != nil {
@@ -132,6 +135,7 @@ func (p *play) learn(ctx context.Context) error {
 		}
 		slowest = max(slowest, took)
 	}
+	p.learnt[1] = time.Now()
 	// On a busy machine the slowest of some tens says little: twice that, and no
 	// less than a second.
 	p.usual = max(2*slowest, time.Second)

@@ -3,6 +3,7 @@ package dependency
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -32,15 +33,16 @@ type shop struct {
 }
 
 func (s *shop) call(ctx context.Context, n int) (kind string, err error) {
-	switch n % 4 {
-	case 1:
-		id := s.earlier(10)
+	switch n % 8 {
+	case 1, 5:
+		// A new order, and one of a few that are looked at again and again.
+		id := s.earlier(10, n%8 == 5)
 		if id == "" {
 			break // nothing to read yet
 		}
 		_, err = api.Do(ctx, s.client, s.client.Orders.GetOrder, &ordersv1.GetOrderRequest{OrderId: id})
 		return reading, err
-	case 3:
+	case 3, 7:
 		_, err = api.Do(ctx, s.client, s.client.Inventory.GetProduct, &inventoryv1.GetProductRequest{Sku: sku})
 		return reading, err
 	}
@@ -82,11 +84,16 @@ func (s *shop) probe(ctx context.Context, patience time.Duration) (time.Duration
 	}
 }
 
-func (s *shop) earlier(ago int) string {
+// earlier returns an order that was accepted so many orders ago, or one of as many
+// that were the first; nothing while there are too few.
+func (s *shop) earlier(ago int, first bool) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.accepted) <= ago {
+	switch {
+	case len(s.accepted) <= ago:
 		return ""
+	case first:
+		return s.accepted[rand.IntN(ago)]
 	}
 	return s.accepted[len(s.accepted)-1-ago]
 }
