@@ -103,10 +103,14 @@ func TestHedgeBudgetHoldsWhenAllIsSlow(t *testing.T) {
 		}
 		before := r.calls.Load()
 		for range 400 {
-			if _, err := resilience.Hedged(t.Context(), r.hedge, func(_ context.Context, _ bool) (int, error) {
+			if _, err := resilience.Hedged(t.Context(), r.hedge, func(ctx context.Context, _ bool) (int, error) {
 				r.calls.Add(1)
-				time.Sleep(time.Second)
-				return 1, nil
+				select {
+				case <-time.After(time.Second):
+					return 1, nil
+				case <-ctx.Done():
+					return 0, ctx.Err()
+				}
 			}); err != nil {
 				t.Fatal(err)
 			}
