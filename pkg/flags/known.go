@@ -45,6 +45,9 @@ var own = [...]Flag{
 		About: "answer GetProduct from an old cache entry when the database can't"},
 
 	{Name: "orders.watch-limit", Kind: Number, Default: "WATCH_LIMIT", About: "streams of WatchOrder at once"},
+	{Name: "orders.hedged-reads", Kind: Bool, Default: "true", About: "read an order a second time when the database is slow to answer"},
+	{Name: "inventory.hedged-reads", Kind: Bool, Default: "true", About: "read a product a second time when the database is slow to answer"},
+
 	{Name: "orders.rate-limit", Kind: Number, Default: "RATE_LIMIT", Min: 0.01, About: "calls a second of one customer"},
 	{Name: "orders.rate-burst", Kind: Number, Default: "RATE_BURST", Min: 1, About: "calls of one customer at once, after a pause"},
 	{Name: "inventory.rate-limit", Kind: Number, Default: "RATE_LIMIT", Min: 0.01, About: "calls a second of one customer"},

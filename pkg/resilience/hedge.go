@@ -148,6 +148,13 @@ func Hedged[T any](ctx context.Context, h *Hedge, fn func(ctx context.Context, s
 	return value, err
 }
 
+// WrapHedged returns a read that h makes a second time when it is slow.
+func WrapHedged[A, B any](h *Hedge, fn func(context.Context, A) (B, error)) func(context.Context, A) (B, error) {
+	return func(ctx context.Context, a A) (B, error) {
+		return Hedged(ctx, h, func(ctx context.Context, _ bool) (B, error) { return fn(ctx, a) })
+	}
+}
+
 // protect brings a panic back to the caller's goroutine, where somebody recovers
 // from it; in the attempt's own it would end the process.
 func protect(second bool, fn func() (any, error)) (got answer, err error) {

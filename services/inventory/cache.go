@@ -6,6 +6,7 @@ import (
 
 	pkgcache "example.com/ballast/pkg/cache"
 	"example.com/ballast/pkg/feed"
+	"example.com/ballast/pkg/resilience"
 	"example.com/ballast/pkg/service"
 	"example.com/ballast/services/inventory/internal/cache"
 	"example.com/ballast/services/inventory/internal/events"
@@ -25,10 +26,17 @@ func openRedis(h *service.Host, cfg Config) (*pkgcache.Redis, error) {
 }
 
 // openCache puts Redis in front of the products, and lets the feed of their
-// changes invalidate what is there.
-func openCache(ctx context.Context, cfg Config, h *service.Host, redis *pkgcache.Redis, store guarded) (*cache.Products, error) {
+// changes invalidate what is there. A look at the database that is slow is made
+// again, on another connection.
+func openCache(ctx context.Context, cfg Config, h *service.Host, redis *pkgcache.Redis, store guarded, busy func() bool) (*cache.Products, error) {
+	hedge, err := resilience.NewHedge(resilience.HedgeConfig{
+		Name: "product reads", Off: func() bool { return busy() || !h.Flags.Bool(ctx, "inventory.hedged-reads", true, "") },
+	})
+	if err != nil {
+		return nil, err
+	}
 	products, err := cache.NewProducts(cache.Config{
-		Redis: redis, Logger: h.Logger, Load: store.Product,
+		Redis: redis, Logger: h.Logger, Load: resilience.WrapHedged(hedge, store.Product),
 		Stale: func(ctx context.Context, sku string) bool {
 			return h.Flags.Bool(ctx, "inventory.stale-reads", true, sku)
 		},

@@ -90,15 +90,19 @@ func setup(ctx context.Context, cfg Config, h *service.Host) error {
 		Logger:    h.Logger,
 	}
 	backlogs := shed.Backlogs{OutboxAge: func() time.Duration { return relay.Stats().Age }, Lag: consumer.Lag}
+	shedder, err := newShedder(ctx, cfg, h, backlogs)
+	if err != nil {
+		return err
+	}
 	redis, err := openRedis(h, cfg)
 	if err != nil {
 		return err
 	}
-	products, err := openCache(ctx, cfg, h, redis, api)
+	products, err := openCache(ctx, cfg, h, redis, api, shedder.Shedding)
 	if err != nil {
 		return err
 	}
-	if err := serve(ctx, cfg, h, redis, api, products, backlogs); err != nil {
+	if err := serve(ctx, cfg, h, redis, api, products, shedder); err != nil {
 		return err
 	}
 	leader := h.Lease(pool, "republisher")

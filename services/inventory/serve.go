@@ -31,21 +31,25 @@ func priorities() map[string]shed.Priority {
 	}
 }
 
+// newShedder refuses the least important calls while there is too much to do.
+func newShedder(ctx context.Context, cfg Config, h *service.Host, backlogs shed.Backlogs) (*shed.Shedder, error) {
+	c := cfg.Shed.Config(ctx, h.Flags, "inventory", backlogs)
+	c.Logger, c.Priorities = h.Logger, priorities()
+	shedder, err := shed.New(c)
+	if err == nil {
+		h.Go("shedder", shedder.Run)
+	}
+	return shedder, err
+}
+
 // serve mounts the API.
 func serve(
-	ctx context.Context, cfg Config, h *service.Host, redis *pkgcache.Redis, store guarded, products *cache.Products, backlogs shed.Backlogs,
+	ctx context.Context, cfg Config, h *service.Host, redis *pkgcache.Redis, store guarded, products *cache.Products, shedder *shed.Shedder,
 ) error {
 	verifier, err := edge.ReadVerifier(cfg.JWTPublicKeyFile)
 	if err != nil {
 		return fmt.Errorf("JWT_PUBLIC_KEY_FILE: %w", err)
 	}
-	shedding := cfg.Shed.Config(ctx, h.Flags, "inventory", backlogs)
-	shedding.Logger, shedding.Priorities = h.Logger, priorities()
-	shedder, err := shed.New(shedding)
-	if err != nil {
-		return err
-	}
-	h.Go("shedder", shedder.Run)
 	limiter, err := ratelimit.New(ratelimit.Config{
 		Client: redis.Client, Logger: h.Logger, Limit: cfg.Rate.Limit(ctx, h.Flags, "inventory"),
 	})

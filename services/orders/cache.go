@@ -26,10 +26,19 @@ func openRedis(host *service.Host, cfg Config) (*pkgcache.Redis, error) {
 	return redis, nil
 }
 
-// openCache puts Redis in front of the orders that customers look at.
-func openCache(host *service.Host, redis *pkgcache.Redis, db *pg.Pools, store *postgres.Store) (*cache.Orders, error) {
+// openCache puts Redis in front of the orders that customers look at. A look at
+// the database that is slow is made again, on another connection.
+func openCache(
+	ctx context.Context, host *service.Host, redis *pkgcache.Redis, db *pg.Pools, store *postgres.Store, busy func() bool,
+) (*cache.Orders, error) {
+	hedge, err := resilience.NewHedge(resilience.HedgeConfig{
+		Name: "order reads", Off: func() bool { return busy() || !host.Flags.Bool(ctx, "orders.hedged-reads", true, "") },
+	})
+	if err != nil {
+		return nil, err
+	}
 	return cache.New(cache.Config{
-		Redis: redis, Logger: host.Logger, Load: resilience.Wrap(db.API.Guard, store.Get),
+		Redis: redis, Logger: host.Logger, Load: resilience.WrapHedged(hedge, resilience.Wrap(db.API.Guard, store.Get)),
 		Stale: func(ctx context.Context, id ids.ID) bool {
 			return host.Flags.Bool(ctx, "orders.stale-reads", true, id.String())
 		},

@@ -77,7 +77,12 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	reads, err := openCache(host, redis, db, api)
+	press := &pressure{relay: relay, ask: backlog.Records, logger: host.Logger}
+	shedder, err := newShedder(ctx, host, cfg, press.backlogs())
+	if err != nil {
+		return err
+	}
+	reads, err := openCache(ctx, host, redis, db, api, shedder.Shedding)
 	if err != nil {
 		return err
 	}
@@ -92,8 +97,7 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 		events.CaughtUp(admin, productsGroup, events.InventoryProducts)); err != nil {
 		return err
 	}
-	press := &pressure{relay: relay, ask: backlog.Records, logger: host.Logger}
 	host.Go("pressure", press.run)
-	return serve(ctx, host, cfg, redis, press.backlogs(),
+	return serve(ctx, host, cfg, redis, shedder,
 		guarded(db.API.Guard, api, reads, underCap(cfg, relay.Stats, intake.Do), subscribe(watchers)))
 }

@@ -32,19 +32,23 @@ func priorities() map[string]shed.Priority {
 	}
 }
 
+// newShedder refuses the least important calls while there is too much to do.
+func newShedder(ctx context.Context, host *service.Host, cfg Config, backlogs shed.Backlogs) (*shed.Shedder, error) {
+	c := cfg.Shed.Config(ctx, host.Flags, "orders", backlogs)
+	c.Logger, c.Priorities = host.Logger, priorities()
+	shedder, err := shed.New(c)
+	if err == nil {
+		host.Go("shedder", shedder.Run)
+	}
+	return shedder, err
+}
+
 // serve opens the public listener's handler.
-func serve(ctx context.Context, host *service.Host, cfg Config, redis *cache.Redis, backlogs shed.Backlogs, orders rpc.Orders) error {
+func serve(ctx context.Context, host *service.Host, cfg Config, redis *cache.Redis, shedder *shed.Shedder, orders rpc.Orders) error {
 	verifier, err := edge.ReadVerifier(cfg.JWTPublicKeyFile)
 	if err != nil {
 		return fmt.Errorf("JWT_PUBLIC_KEY_FILE: %w", err)
 	}
-	shedding := cfg.Shed.Config(ctx, host.Flags, "orders", backlogs)
-	shedding.Logger, shedding.Priorities = host.Logger, priorities()
-	shedder, err := shed.New(shedding)
-	if err != nil {
-		return err
-	}
-	host.Go("shedder", shedder.Run)
 	limiter, err := ratelimit.New(ratelimit.Config{
 		Client: redis.Client, Logger: host.Logger, Limit: cfg.Rate.Limit(ctx, host.Flags, "orders"),
 	})
