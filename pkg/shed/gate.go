@@ -87,7 +87,7 @@ func (g *gate) evict(p Priority) bool {
 
 func (g *gate) remove(p Priority, e *list.Element) *waiter {
 	g.count--
-	return g.waiting[p].Remove(e).(*waiter) //nolint:forcetypeassert,errcheck // the list has nothing else
+	return g.waiting[p].Remove(e).(*waiter) // the list has nothing else
 }
 
 // patience is how long a call may wait: the less important, the shorter, because

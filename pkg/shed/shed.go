@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect/v2"
+
 	"example.com/ballast/pkg/edge"
 )
 

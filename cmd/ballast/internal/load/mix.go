@@ -263,6 +263,15 @@ func (r *mixRun) result() []Part {
 	return r.parts
 }
 
+// Refusals is how long the refusals of all parts took.
+func Refusals(parts []Part) Latency {
+	all := newHistogram()
+	for i := range parts {
+		all.Merge(parts[i].refused.Histogram)
+	}
+	return all.latency()
+}
+
 // Goodput is the number of calls that were answered well.
 func Goodput(parts []Part) int {
 	ok := 0
