@@ -50,7 +50,7 @@ func locked(t *testing.T) *pgxpool.Pool {
 // active counts the statements of the pool that the server still works on.
 func active(t *testing.T, pool *pgxpool.Pool) (n int) {
 	t.Helper()
-	const count = `select count(*) from pg_stat_activity where application_name = 'deadlines' and state = 'active' and pid <> pg_backend_pid()`
+	const count = `select count(*) from pg_stat_activity where datname = current_database() and application_name = 'deadlines' and state = 'active' and pid <> pg_backend_pid()`
 	if err := pool.QueryRow(t.Context(), count).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
