@@ -48,8 +48,9 @@ type Options struct {
 type Stack struct {
 	*api.Client
 
-	Home stack.Home
-	opt  Options
+	Home  stack.Home
+	opt   Options
+	claim net.Listener // of the ports
 }
 
 // Start brings up a stack in a new directory, without the demo catalogue.
@@ -62,11 +63,11 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // secrets have directories of their own
 		return nil, fmt.Errorf("directory of the drill's stack: %w", err)
 	}
-	base, err := freeBase()
+	base, claim, err := freeBase()
 	if err != nil {
 		return nil, err
 	}
-	s := &Stack{Home: stack.Home(dir), opt: o}
+	s := &Stack{Home: stack.Home(dir), opt: o, claim: claim}
 	args := append([]string{"up", "--detach", "--broker", o.Broker, "--catalogue=false", "--port-base", strconv.Itoa(base)}, o.Up...)
 	if out, err := s.Run(ctx, args...); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the drill's stack: %w\n%s", err, out), s.Close(ctx))
@@ -102,6 +103,7 @@ func (s *Stack) Run(ctx context.Context, args ...string) (string, error) {
 func (s *Stack) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
+	defer s.claim.Close()
 	var errs []error
 	if _, err := s.Home.Load(); err == nil {
 		if out, err := s.Run(ctx, "down"); err != nil {
@@ -187,24 +189,36 @@ func (s *Stack) Reconcile(ctx context.Context, accepted []string) (*reconcile.Re
 	return reconcile.Run(ctx, s.Client, accepted, time.Minute, nil)
 }
 
-// freeBase finds a port base with nothing on the ports above it. Where it begins
-// depends on the process, so that two drills don't look at the same ports. All are
-// below those that Linux gives to clients, from 32768: one of these may be taken
-// between this look and the start of what is to listen there.
-func freeBase() (int, error) {
-	const first, last, width = 14000, 20900, 100
+// freeBase finds a port base with nothing on the ports above it, and claims it: as
+// long as the listener is open, which is on a port that no stack uses, no other
+// drill of any process takes the same. All are below those that Linux gives to
+// clients, from 32768: one of these may be taken between this look and the start of
+// what is to listen there.
+func freeBase() (base int, claim net.Listener, err error) {
+	const first, last, width = 14000, 19900, 100
 	slots := (last - first) / width
-next:
 	for i := range slots {
 		base := first + width*((os.Getpid()+i)%slots)
-		for port := base; port < base+width; port++ {
-			l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
-			if err != nil {
-				continue next
-			}
-			_ = l.Close()
+		claim, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(base+width-1))
+		if err != nil {
+			continue
 		}
-		return base, nil
+		if allFree(base, width-1) {
+			return base, claim, nil
+		}
+		_ = claim.Close()
 	}
-	return 0, fmt.Errorf("no %d free ports in a row from %d to %d", width, first, last)
+	return 0, nil, fmt.Errorf("no %d free ports in a row from %d to %d", width, first, last)
+}
+
+// allFree tells whether nothing listens on so many ports from the first on.
+func allFree(first, ports int) bool {
+	for port := first; port < first+ports; port++ {
+		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if err != nil {
+			return false
+		}
+		_ = l.Close()
+	}
+	return true
 }
