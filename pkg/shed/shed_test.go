@@ -33,7 +33,7 @@ type bundle struct {
 	*shed.Shedder
 
 	server *connect.Server
-	logs   *strings.Builder
+	logs   *lines
 	limits atomic.Pointer[shed.Limits]
 	off    atomic.Bool
 }
@@ -41,7 +41,7 @@ type bundle struct {
 // setup makes a shedder in front of a handler, and runs it until the test ends.
 func setup(t testing.TB, limits shed.Limits, handler connect.ServerFunc, sources ...shed.Source) *bundle {
 	t.Helper()
-	b := &bundle{logs: &strings.Builder{}}
+	b := &bundle{logs: &lines{}}
 	b.limits.Store(&limits)
 	var err error
 	b.Shedder, err = shed.New(shed.Config{
@@ -154,6 +154,39 @@ func TestLowestIsShedFirst(t *testing.T) {
 		if goodput := float64(done) / (capacity * lasts.Seconds()); goodput < 0.9 {
 			t.Errorf("goodput is %.0f %% of what the backend can do", 100*goodput)
 		}
+	})
+}
+
+// The queue is not fair: who came first waits for who matters more.
+func TestMostImportantIsNext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		entered, release := make(chan string, 8), make(chan struct{})
+		b := setup(t, shed.Limits{Min: 4, Max: 4, MaxWait: 8 * time.Hour}, func(_ context.Context, spec connect.Spec, _ connect.ServerStream) error {
+			entered <- spec.Procedure
+			<-release
+			return nil
+		})
+		var group sync.WaitGroup
+		for _, procedure := range []string{place, place, place, place, list, read, cancel, place} {
+			group.Go(func() {
+				if err := b.call(t.Context(), procedure, ""); err != nil {
+					t.Errorf("%s: %v", procedure, err)
+				}
+			})
+			synctest.Wait()
+		}
+		for range 4 {
+			<-entered
+		}
+		for _, want := range []string{place, cancel, read, list} {
+			release <- struct{}{}
+			if got := <-entered; got != want {
+				t.Errorf("%s was let in, want %s", got, want)
+			}
+		}
+		close(release)
+		group.Wait()
 	})
 }
 
@@ -345,6 +378,24 @@ func TestSheddingIsTold(t *testing.T) {
 			t.Errorf("log:\n%s", text)
 		}
 	})
+}
+
+// lines collects a log from many goroutines.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // BenchmarkRefusal is what a refused call costs the interceptor: the goal is a
