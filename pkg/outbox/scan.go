@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -71,9 +72,11 @@ func (r *Relay) scanOnce(ctx context.Context) error {
 const channel = "outbox"
 
 // connect opens a connection of the relay's own: listening would occupy one of
-// the pool for ever.
+// the pool for ever. It may be silent for as long as nobody notifies: should it be
+// dead, the kernel finds out, and polling goes on meanwhile.
 func (r *Relay) connect(ctx context.Context) (*pgx.Conn, error) {
 	config := r.Pool.Config().ConnConfig
+	config.DialFunc = new(net.Dialer).DialContext
 	// A wait for a notification ends with its context. The pool's connections ask
 	// the server to cancel first, and there is nothing to be cancelled.
 	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -85,3 +87,70 @@ func (w *watcher) HandleCancel(ctx context.Context) {
 
 // HandleUnwatchAfterCancel implements ctxwatch.Handler.
 func (w *watcher) HandleUnwatchAfterCancel() { w.used.HandleUnwatchAfterCancel() }
+
+// A connection can go silent without being closed: a firewall forgot it, or the
+// server's machine is gone. Then neither the server's timeouts nor a context
+// without a deadline end the wait. So whoever waits for an answer waits a bounded
+// time for its next byte.
+const (
+	// silence is by how much a statement's own end may be overdue. By judgement:
+	// enough for a server that is busy with ending many.
+	silence = 5 * time.Second
+	// pingTimeout bounds the question whether a connection that idled is alive.
+	pingTimeout = 2 * time.Second
+)
+
+// impatient makes connections whose reads give up after limit.
+func impatient(dial pgconn.DialFunc, limit time.Duration) pgconn.DialFunc {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return &impatientConn{Conn: conn, limit: limit}, nil
+	}
+}
+
+type impatientConn struct {
+	net.Conn
+
+	limit time.Duration
+
+	mu  sync.Mutex
+	end time.Time // what pgx has set; it comes first when it is earlier
+}
+
+func (c *impatientConn) Read(b []byte) (int, error) {
+	if err := c.arm(); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(b)
+}
+
+// arm is atomic with SetDeadline: pgx ends a wait by a deadline in the past, at
+// any moment.
+func (c *impatientConn) arm() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	end := time.Now().Add(c.limit)
+	if !c.end.IsZero() && c.end.Before(end) {
+		end = c.end
+	}
+	return c.Conn.SetReadDeadline(end)
+}
+
+// SetDeadline implements net.Conn.
+func (c *impatientConn) SetDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.end = t
+	return c.Conn.SetDeadline(t)
+}
+
+// SetReadDeadline implements net.Conn.
+func (c *impatientConn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.end = t
+	return c.Conn.SetReadDeadline(t)
+}

@@ -87,6 +87,8 @@ func Open(ctx context.Context, config Config) (*pgxpool.Pool, error) {
 	params["jit"] = "off"
 	pc.PrepareConn = followDeadline(c.StatementTimeout)
 	pc.ConnConfig.BuildContextWatcherHandler = watch
+	pc.ConnConfig.DialFunc = impatient(pc.ConnConfig.DialFunc, c.StatementTimeout+silence)
+	pc.PingTimeout = pingTimeout
 	if c.KeyLookups {
 		params["enable_seqscan"], params["enable_hashjoin"], params["enable_mergejoin"] = "off", "off", "off"
 	}

@@ -49,8 +49,8 @@ type Hedge struct {
 	outcome  map[string]metric.MeasurementOption
 }
 
-// errDenied ends a second attempt that there is no budget for; the first goes on.
-var errDenied = errors.New("no budget for a hedge")
+// errNoAnswer ends a second attempt that brings nothing; the first goes on.
+var errNoAnswer = errors.New("no answer from the hedge")
 
 // NewHedge returns a Hedge, registered with the global meter.
 func NewHedge(cfg HedgeConfig) (*Hedge, error) {
@@ -64,7 +64,7 @@ func NewHedge(cfg HedgeConfig) (*Hedge, error) {
 	// under way, so a caller who comes alone is never refused.
 	h.executor = failsafe.With[any](hedgepolicy.NewBuilderWithDelayFunc[any](
 		func(failsafe.ExecutionAttempt[any]) time.Duration { return h.delay() }).
-		CancelIf(func(_ any, err error) bool { return !errors.Is(err, errDenied) }).Build())
+		CancelIf(func(_ any, err error) bool { return !errors.Is(err, errNoAnswer) }).Build())
 	if err := h.measure(); err != nil {
 		return nil, fmt.Errorf("hedge of %s: %w", cfg.Name, err)
 	}
@@ -114,7 +114,7 @@ type answer struct {
 
 // Hedged reads through h. fn is told whether it is the second attempt, which may
 // read elsewhere; its context ends when the other has answered. The first answer
-// counts, and an error is one: this is no retry.
+// counts, and an error is one, but of the first attempt alone: this is no retry.
 func Hedged[T any](ctx context.Context, h *Hedge, fn func(ctx context.Context, second bool) (T, error)) (T, error) {
 	if h.cfg.Off() {
 		return fn(ctx, false)
@@ -126,12 +126,18 @@ func Hedged[T any](ctx context.Context, h *Hedge, fn func(ctx context.Context, s
 		second := exec.IsHedge()
 		if second && !h.budget.withdraw() {
 			h.hedges.Add(ctx, 1, h.outcome["denied"])
-			return nil, errDenied
+			return nil, errNoAnswer
 		}
 		if second {
 			sent.Store(true)
 		}
-		return protect(second, func() (any, error) { return fn(exec.Context(), second) })
+		got, err := protect(second, func() (any, error) { return fn(exec.Context(), second) })
+		if second && err != nil {
+			// Also a refusal of the guard: it must not take the place of an answer
+			// that is on its way.
+			return nil, errNoAnswer
+		}
+		return got, err
 	})
 	h.took.add(time.Since(began))
 	first, _ := v.(answer)

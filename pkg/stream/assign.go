@@ -21,6 +21,8 @@ const (
 	// maxSetAsideBytes lets a record of the broker's default maximum, 1 MiB,
 	// grow by our headers.
 	maxSetAsideBytes = 2 << 20
+	// maxLetterBytes leaves room for our headers in a batch of one record.
+	maxLetterBytes = maxSetAsideBytes - 64<<10
 	// A broker that does not answer is named in the log after askTimeout, and
 	// asked again after askAgain.
 	askTimeout = 5 * time.Second

@@ -50,6 +50,7 @@ func (c *Consumer) deadLetter(ctx context.Context, letters ...letter) (sent int,
 	for i, l := range letters[:allowed] {
 		dead[i], origins[i] = c.copyOf(l.record, l.reason, l.cause)
 		dead[i].Topic = kafka.DLQTopic(origins[i].Topic, c.cfg.Group)
+		cut(dead[i], &origins[i])
 		dead[i].Headers = origins[i].appendTo(dead[i].Headers)
 	}
 	if err := c.produce(ctx, dead...); err != nil {
@@ -68,6 +69,24 @@ func (c *Consumer) deadLetter(ctx context.Context, letters ...letter) (sent int,
 		return allowed, errFlood
 	}
 	return allowed, nil
+}
+
+// cut takes from a dead letter what no batch has room for, and says where it is
+// to be found. Its source topic took it packed; unpacked it may be of any size,
+// and a letter that can't be written would hold up its partition for ever.
+func cut(dead *kgo.Record, o *Origin) {
+	size := len(dead.Key) + len(dead.Value)
+	for _, h := range dead.Headers {
+		size += len(h.Key) + len(h.Value)
+	}
+	if size <= maxLetterBytes {
+		return
+	}
+	o.Message = fmt.Sprintf("%d bytes are left out, they are at %s/%d/%d: %s", size, o.Topic, o.Partition, o.Offset, o.Message)
+	size -= len(dead.Value)
+	if dead.Value = nil; size > maxLetterBytes {
+		dead.Key, dead.Headers = nil, nil
+	}
 }
 
 // without returns the batch without the records that have become letters. Both

@@ -48,8 +48,8 @@ type Letter struct {
 	FirstFailed time.Time `json:"firstFailed,omitzero"`
 	SentAt      time.Time `json:"sentAt,omitzero"`
 	Bytes       int       `json:"bytes"`
-	// Hollow says that the broker that made it kept the headers alone: there is
-	// nothing to replay.
+	// Hollow says that whoever made it kept the headers alone, a broker always, a
+	// consumer what was too large for any letter: there is nothing to replay.
 	Hollow bool `json:"hollow,omitempty"`
 	// Discard is only there in the box of discarded letters.
 	Discard *Discard `json:"discard,omitempty"`
@@ -73,7 +73,7 @@ func newLetter(b Box, r *kgo.Record) *Letter {
 		Group:  b.Group, Topic: b.Topic, Key: string(r.Key), Type: header(original, "ce_type"),
 		Reason: o.Reason, Error: o.Message, Attempts: o.Attempts, Replays: o.Replays,
 		DiedAt: r.Timestamp, FirstFailed: o.FirstFailed, SentAt: o.Timestamp, Bytes: len(r.Key) + len(r.Value),
-		Hollow:  r.Key == nil && r.Value == nil && len(original.Headers) == 0,
+		Hollow:  r.Value == nil && (o.Reason == stream.ReasonOversize || r.Key == nil && len(original.Headers) == 0),
 		Discard: readDiscard(r), record: r,
 	}
 	if l.ID = header(original, "ce_id"); l.ID == "" {
