@@ -36,9 +36,10 @@ type gate struct {
 // has to go.
 type waiter struct{ answer chan adaptivelimiter.Permit }
 
+// newGate begins above the least: a crowd may come before anything is learnt.
 func newGate(l Limits) *gate {
 	return &gate{limits: l, limiter: adaptivelimiter.NewBuilder[any]().
-		WithLimits(uint(l.Min), uint(l.Max), uint(l.Min)).
+		WithLimits(uint(l.Min), uint(l.Max), uint(min(2*l.Min, l.Max))).
 		WithRecentWindow(windowShort, windowLong, windowSamples).
 		Build()}
 }

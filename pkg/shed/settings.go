@@ -14,7 +14,7 @@ import (
 // above them and hold at once.
 type Settings struct {
 	// ShedMin and ShedMax bound the calls at once, see Limits.
-	ShedMin int `env:"SHED_MIN" envDefault:"64"`
+	ShedMin int `env:"SHED_MIN" envDefault:"128"`
 	ShedMax int `env:"SHED_MAX" envDefault:"1024"`
 	// ShedMaxWait is how long a call may wait for a place.
 	ShedMaxWait time.Duration `env:"SHED_MAX_WAIT" envDefault:"1s"`
