@@ -47,12 +47,11 @@ func TestForgottenIntent(t *testing.T) {
 	if got := b.get(order); got.Status != payment.Pending || len(b.answers(order)) != 0 {
 		t.Errorf("the payment is %s with answers %v", got.Status, b.answers(order))
 	}
-	// The provider remembers; the next look settles it.
+	// The provider remembers, and an operator resumes the order: the command is sent
+	// again and makes the payment due.
 	stop()
-	if _, err := b.pool.Exec(t.Context(), "update payments set lease_until = now()"); err != nil {
-		t.Fatal(err)
-	}
-	b.start(b.store, p)
-	b.settled(order)
+	exec, _ = b.start(b.store, p)
+	b.command(exec, payment.Command{OrderID: order, Amount: amount})
+	testkit.Eventually(t, "the payment is settled without the hour's wait", func() bool { return !b.get(order).Status.Open() })
 	b.agrees(order, p)
 }

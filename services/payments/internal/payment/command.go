@@ -40,7 +40,9 @@ func (r *Rejected) Error() string { return fmt.Sprintf("command %d: %v", r.Index
 // Unwrap returns the reason.
 func (r *Rejected) Unwrap() error { return r.Err }
 
-// Decide applies a command to the order's payment.
+// Decide applies a command to the order's payment. One that finds it stuck and has
+// nothing else to do clears its setbacks, since whoever asks again may have mended
+// the cause: the status and the version stay, and the provider is asked anew.
 func Decide(p Payment, c Command, now time.Time) (Payment, Answer, error) {
 	var (
 		after  Payment
@@ -52,8 +54,12 @@ func Decide(p Payment, c Command, now time.Time) (Payment, Answer, error) {
 	} else {
 		after, answer, err = Charge(p, c.OrderID, c.Amount, now)
 	}
-	if after.Version != p.Version {
+	switch {
+	case err != nil:
+	case after.Version != p.Version:
 		after.Trace = c.Trace
+	case after.Stuck():
+		after.Setbacks = 0
 	}
 	return after, answer, err
 }

@@ -211,6 +211,19 @@ func TestStuck(t *testing.T) {
 	if !p.Stuck() || p.Status != payment.Pending {
 		t.Errorf("after %d answers it is %s, stuck: %t", payment.MaxSetbacks, p.Status, p.Stuck())
 	}
+	for name, c := range map[string]struct {
+		stuck   payment.Payment
+		command payment.Command
+	}{
+		"charge": {p, payment.Command{OrderID: order, Amount: amount}},
+		"void":   {with(in(payment.Voiding), func(p *payment.Payment) { p.Setbacks = payment.MaxSetbacks }), payment.Command{OrderID: order, Void: true}},
+	} {
+		again, reply, err := payment.Decide(c.stuck, c.command, later)
+		want := with(c.stuck, func(p *payment.Payment) { p.Setbacks = 0 })
+		if diff := cmp.Diff(want, again); diff != "" || reply != (payment.Answer{}) || err != nil {
+			t.Errorf("a repeated %s answers %v, %v and leaves (-want +got):\n%s", name, reply, err, diff)
+		}
+	}
 	voided, _ := payment.Void(p, order, later)
 	if voided.Stuck() || voided.Status != payment.Voiding {
 		t.Errorf("a void finds it %s, stuck: %t", voided.Status, voided.Stuck())

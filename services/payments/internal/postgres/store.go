@@ -111,7 +111,12 @@ func changed(before, after map[string]payment.Payment, lease time.Duration) (ins
 	for order, p := range after {
 		from := before[order].Version
 		switch {
+		case p == before[order]:
+			continue
 		case p.Version == from:
+			// It was stuck, and is due at once. Whoever claims it reads before it asks: an
+			// executor may hold it at this moment.
+			updates = append(updates, payment.Change{From: from, Payment: p})
 			continue
 		case from == 0:
 			inserts = append(inserts, payment.Change{Payment: p, Lease: lease})
