@@ -29,6 +29,9 @@ const (
 	// timeout bounds reading the request and storing it, each: a provider gives up
 	// after some seconds, and a slow sender must not hold a connection for ever.
 	timeout = 5 * time.Second
+	// tolerance is how old a signature may be: whoever records an event can't send it
+	// again later. The provider signs each repetition anew.
+	tolerance = 5 * time.Minute
 )
 
 // Config of the handler; all of it is required.
@@ -81,7 +84,10 @@ func (h *handler) take(w http.ResponseWriter, r *http.Request) (status int, outc
 	if err != nil {
 		return http.StatusBadRequest, "refused"
 	}
-	event, err := stripehook.ConstructEvent(body, r.Header.Get("Stripe-Signature"), h.cfg.Secret)
+	// An account is pinned to a release of the provider's API, mostly not to the
+	// client's. What is read of an event is the same in all of them.
+	event, err := stripehook.ConstructEventWithOptions(body, r.Header.Get("Stripe-Signature"), h.cfg.Secret,
+		stripehook.ConstructEventOptions{Tolerance: tolerance, IgnoreAPIVersionMismatch: true})
 	if err != nil {
 		h.refusals.Do(func() { h.cfg.Logger.WarnContext(r.Context(), "webhook refused", "error", err, "from", r.RemoteAddr) })
 		return http.StatusBadRequest, "refused"
