@@ -30,10 +30,11 @@ type Record struct {
 	// at which the record was set aside.
 	Attempt int
 
-	raw   *kgo.Record // as polled: from the source or from the retry topic
-	lane  *lane
-	held  *held // nil for a record of the source topic
-	unfit error // why no handler may see it
+	raw    *kgo.Record // as polled: from the source or from the retry topic
+	lane   *lane
+	held   *held  // nil for a record of the source topic
+	unfit  error  // why no handler may see it, or see it again
+	reason string // what goes with unfit
 }
 
 // Handler does the work of a batch, in one transaction, and returns after its

@@ -41,6 +41,7 @@ type Consumer struct {
 	holding   bool      // records of retry topics are held
 	wake      time.Time // when the next of them is due
 	hindrance error     // why the last settle left a rest
+	waiting   []letter  // of pending: more than were allowed
 	pressure  rate.Sometimes
 	paused    string    // why nothing is taken, one of the Paused constants, or empty
 	polled    time.Time // when pending was polled
@@ -73,7 +74,7 @@ func New(cfg Config) (*Consumer, error) {
 		cfg:     cfg,
 		retryOf: make(map[string]string, len(cfg.Topics)),
 		metrics: m,
-		faults:  allowance{limiter: rate.NewLimiter(rate.Limit(cfg.Kafka.MaxFaultsPerMinute)/60, cfg.Kafka.MaxFaultsPerMinute)},
+		faults:  newAllowance(cfg.Kafka.MaxFaultsPerMinute),
 		lanes:   make(map[place]*lane),
 		// A state that may change many times a second is worth a line now and then.
 		pressure: rate.Sometimes{Interval: 10 * time.Second},
@@ -163,9 +164,10 @@ func (c *Consumer) turn(ctx, work context.Context) {
 	if ctx.Err() != nil {
 		return // What was polled last stays uncommitted.
 	}
+	before := c.faults.success
 	rest := c.settle(work, c.pending)
-	if c.stalled = len(rest) > 0; c.stalled {
-		c.pending = rest
+	if c.stalled = len(rest)+len(c.waiting) > 0; c.stalled {
+		c.leave(rest, c.faults.success.After(before))
 		c.hindered(ctx)
 		return
 	}
@@ -272,8 +274,10 @@ func (c *Consumer) open(l *lane, raw, original *kgo.Record, attempt int) Record 
 		Attempt: attempt, raw: raw, lane: l,
 	}
 	r.Message, r.unfit = message.FromRecord(original)
+	r.reason = ReasonMalformed
 	if n := len(raw.Value); n > c.cfg.Kafka.MaxRecordBytes {
-		r.unfit = fmt.Errorf("%w: its value has %d bytes, and %d are allowed", errOversize, n, c.cfg.Kafka.MaxRecordBytes)
+		r.unfit = fmt.Errorf("record is too large: its value has %d bytes, and %d are allowed", n, c.cfg.Kafka.MaxRecordBytes)
+		r.reason = ReasonOversize
 	}
 	return r
 }

@@ -40,7 +40,10 @@
 //   - Key, value and headers of a set-aside record stay as they were; what is
 //     to be said about it is said in additional headers.
 //   - More faulty records than are allowed in a minute stop the consumer until
-//     the handler succeeds again: then it is the code that is at fault.
+//     the handler succeeds again: then it is the code that is at fault. Malformed
+//     and oversize ones, and those rejected from among others that succeed, only
+//     slow it down: they go to the DLQ at the rate that is allowed, and the good
+//     records of their batch don't wait for that.
 //   - When Run's context ends, nothing more is taken, the batch in hand has
 //     Config.DrainTimeout to finish, and its offsets are committed.
 //

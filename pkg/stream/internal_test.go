@@ -15,7 +15,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	sdk "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-	"golang.org/x/time/rate"
 
 	"example.com/ballast/pkg/kafka"
 )
@@ -236,7 +235,7 @@ func TestAllowance(t *testing.T) {
 		}
 		return n
 	}
-	fresh := func() *allowance { return &allowance{limiter: rate.NewLimiter(1, 60)} }
+	fresh := func() *allowance { a := newAllowance(60); return &a }
 
 	bad := fresh()
 	if n := take(bad, 0); n != 60 {
@@ -248,6 +247,13 @@ func TestAllowance(t *testing.T) {
 	bad.succeeded(start.Add(time.Hour))
 	if n := take(bad, time.Hour); n != 60 {
 		t.Errorf("rolled back, it was allowed %d, want 60", n)
+	}
+	take(bad, time.Hour)
+	final := &Record{unfit: errors.New("no")}
+	for _, l := range []*letter{{&Record{}, ReasonMalformed, nil}, {&Record{}, ReasonOversize, nil}, {final, ReasonRejected, nil}} {
+		if !bad.allows(l, start.Add(4*time.Hour)) {
+			t.Errorf("a %s record that says nothing of the handler is stopped", l.reason)
+		}
 	}
 
 	poisoned := fresh()

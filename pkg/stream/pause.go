@@ -18,18 +18,51 @@ const (
 	PausedBackpressure = "backpressure" // Config.Pause says so
 )
 
-// errFlood holds up the consumer when records are set aside at a rate that
-// speaks for a bad deploy rather than for bad records.
-var errFlood = errors.New("too many faulty records a minute: check the last deploy")
+// What holds up the consumer: records that are set aside at a rate that speaks
+// for a bad deploy rather than for bad records, or unfit ones at a rate at which
+// no person can look at them.
+var (
+	errFlood = errors.New("too many faulty records a minute: check the last deploy")
+	errUnfit = errors.New("too many malformed or oversize records a minute: check who writes them")
+)
+
+func (l *letter) flood() error {
+	if l.byNature() {
+		return errUnfit
+	}
+	return errFlood
+}
+
+// byNature tells whether the record is bad by itself, whatever the handler is.
+func (l *letter) byNature() bool {
+	return l.reason == ReasonMalformed || l.reason == ReasonOversize
+}
 
 // allowance bounds the faulty records. Within the burst of its limiter there is
 // always more. When that is spent, more comes by the minute, but only while the
 // handler succeeds now and then: one that never does is a bad deploy, and what
-// trickled into the DLQ would be good records.
+// trickled into the DLQ would be good records. What is unfit says nothing of the
+// handler: it has a limiter of its own, at the same rate, and is never stopped.
 type allowance struct {
-	limiter *rate.Limiter
-	spent   bool
-	success time.Time // of the handler, the last one
+	limiter, unfit *rate.Limiter
+	spent          bool
+	success        time.Time // of the handler, the last one
+}
+
+func newAllowance(perMinute int) allowance {
+	limiter := func() *rate.Limiter { return rate.NewLimiter(rate.Limit(perMinute)/60, perMinute) }
+	return allowance{limiter: limiter(), unfit: limiter()}
+}
+
+// allows takes the place of a dead letter in the allowance.
+func (a *allowance) allows(l *letter, now time.Time) bool {
+	switch {
+	case l.byNature():
+		return a.unfit.AllowN(now, 1)
+	case l.record.unfit != nil: // Its rejection is final: the handler is sound.
+		return a.limiter.AllowN(now, 1)
+	}
+	return a.take(now)
 }
 
 func (a *allowance) take(now time.Time) bool {
@@ -50,7 +83,7 @@ func (c *Consumer) hindered(ctx context.Context) {
 	switch {
 	case errors.Is(c.hindrance, resilience.ErrOpen):
 		c.pause(ctx, PausedBreaker)
-	case errors.Is(c.hindrance, errFlood):
+	case errors.Is(c.hindrance, errFlood), errors.Is(c.hindrance, errUnfit):
 		c.pause(ctx, PausedFaults)
 	case c.paused == "" && c.tries >= c.cfg.InPlace:
 		c.pause(ctx, PausedTransient)

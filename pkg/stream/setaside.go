@@ -21,16 +21,6 @@ const (
 	ReasonParked    = "parked"    // behind an earlier record of its key: retry
 )
 
-// errOversize is why a record of too many bytes is unfit.
-var errOversize = errors.New("record is too large")
-
-func unfitness(err error) string {
-	if errors.Is(err, errOversize) {
-		return ReasonOversize
-	}
-	return ReasonMalformed
-}
-
 // letter is a record that is given up, and why.
 type letter struct {
 	record *Record
@@ -39,11 +29,11 @@ type letter struct {
 }
 
 // deadLetter puts records into the DLQ, in one go, because the others of their
-// batch wait for it: as many as are allowed. It returns how many the brokers have
-// acknowledged, the first ones, and why it was not all.
-func (c *Consumer) deadLetter(ctx context.Context, letters ...letter) (sent int, err error) {
+// batch wait for it: as many as are allowed. The others wait for their turn and
+// hold up none of their batch. With an error, it is as if none were written.
+func (c *Consumer) deadLetter(ctx context.Context, letters ...letter) error {
 	allowed := 0
-	for allowed < len(letters) && c.faults.take(time.Now()) {
+	for allowed < len(letters) && c.faults.allows(&letters[allowed], time.Now()) {
 		allowed++
 	}
 	dead, origins := make([]*kgo.Record, allowed), make([]Origin, allowed)
@@ -54,7 +44,7 @@ func (c *Consumer) deadLetter(ctx context.Context, letters ...letter) (sent int,
 		dead[i].Headers = origins[i].appendTo(dead[i].Headers)
 	}
 	if err := c.produce(ctx, dead...); err != nil {
-		return 0, fmt.Errorf("dead-letter: %w", err)
+		return fmt.Errorf("dead-letter: %w", err)
 	}
 	for i, l := range letters[:allowed] {
 		if l.record.held != nil {
@@ -66,9 +56,40 @@ func (c *Consumer) deadLetter(ctx context.Context, letters ...letter) (sent int,
 			"id", l.record.ID, "key", string(dead[i].Key), "partition", o.Partition, "offset", o.Offset, "attempts", o.Attempts)
 	}
 	if allowed < len(letters) {
-		return allowed, errFlood
+		c.hindrance = letters[allowed].flood()
+		c.waiting = append(c.waiting, letters[allowed:]...)
 	}
-	return allowed, nil
+	return nil
+}
+
+// leave makes pending what is left of it: the rest and the letters that wait. As
+// long as the handler accepts nothing, the next deploy may accept what it has
+// rejected, so it is asked again. When it has accepted others it is sound, and
+// later records of the same keys have gone ahead: then a rejection is final.
+func (c *Consumer) leave(rest []Record, accepted bool) {
+	if len(c.waiting) == 0 {
+		c.pending = rest
+		return
+	}
+	left := make(map[*kgo.Record]*letter, len(rest)+len(c.waiting))
+	for i := range rest {
+		left[rest[i].raw] = nil
+	}
+	for i := range c.waiting {
+		left[c.waiting[i].record.raw] = &c.waiting[i]
+	}
+	var pending []Record
+	for _, r := range c.pending {
+		l, ok := left[r.raw]
+		if !ok {
+			continue
+		}
+		if l != nil && (accepted || r.held == nil && r.lane.parks(r.raw.Key)) {
+			r.unfit, r.reason = l.cause, l.reason
+		}
+		pending = append(pending, r)
+	}
+	c.pending, c.waiting = pending, nil
 }
 
 // cut takes from a dead letter what no batch has room for, and says where it is
@@ -107,8 +128,7 @@ func without(batch []Record, letters []letter) []Record {
 // the DLQ after the last.
 func (c *Consumer) setAside(ctx context.Context, r *Record, cause error) error {
 	if r.Attempt > len(c.cfg.Kafka.RetryDelays) {
-		_, err := c.deadLetter(ctx, letter{r, ReasonFault, cause})
-		return err
+		return c.deadLetter(ctx, letter{r, ReasonFault, cause})
 	}
 	due := time.Now().Add(c.cfg.Kafka.RetryDelays[r.Attempt-1])
 	if h := r.held; h != nil {

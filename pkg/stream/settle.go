@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// settle brings the batch to its end: each record is handled, parked or
-// dead-lettered. It returns what is left when a transient error stands in the
-// way, in order, to be tried again.
+// settle brings the batch to its end: each record is handled, parked,
+// dead-lettered or left among the letters that wait. It returns what is left
+// when a transient error stands in the way, in order, to be tried again.
 func (c *Consumer) settle(ctx context.Context, batch []Record) (rest []Record) {
 	batch, err := c.route(ctx, batch)
 	if err != nil {
@@ -36,8 +36,9 @@ func (c *Consumer) settle(ctx context.Context, batch []Record) (rest []Record) {
 	}
 }
 
-// route takes out what must not reach the handler: unfit records go to the DLQ, records of parked keys to the retry topic, and those that are there
-// already stay there. With an error, it returns what is left to be done.
+// route takes out what must not reach the handler: unfit records go to the DLQ,
+// records of parked keys to the retry topic, and those that are there already
+// stay there. With an error, it returns what is left to be done.
 func (c *Consumer) route(ctx context.Context, batch []Record) ([]Record, error) {
 	now := time.Now()
 	first := 0
@@ -55,17 +56,16 @@ func (c *Consumer) route(ctx context.Context, batch []Record) ([]Record, error) 
 		case !r.diverted(now):
 			kept = append(kept, *r)
 		case r.unfit != nil:
-			unfit = append(unfit, letter{r, unfitness(r.unfit), r.unfit})
+			unfit = append(unfit, letter{r, r.reason, r.unfit})
 		case r.held == nil:
 			parked = append(parked, r)
 		}
 	}
-	sent, err := c.deadLetter(ctx, unfit...)
-	if err == nil {
-		err = c.park(ctx, ReasonParked, nil, time.Time{}, parked...)
+	if err := c.deadLetter(ctx, unfit...); err != nil {
+		return batch, err
 	}
-	if err != nil {
-		return without(batch, unfit[:sent]), err
+	if err := c.park(ctx, ReasonParked, nil, time.Time{}, parked...); err != nil {
+		return without(batch, unfit), err
 	}
 	return kept, nil
 }
@@ -111,13 +111,11 @@ func (c *Consumer) reject(ctx context.Context, batch []Record, err error) []Reco
 	if len(letters) == 0 {
 		return c.bisect(ctx, batch, fmt.Errorf("handler rejected a record that is not in its batch of %d: %w", len(batch), err))
 	}
-	sent, err := c.deadLetter(ctx, letters...)
-	good := without(batch, letters[:sent])
-	if err != nil {
+	if err := c.deadLetter(ctx, letters...); err != nil {
 		c.hindrance = err
-		return good
+		return batch
 	}
-	return c.settle(ctx, good)
+	return c.settle(ctx, without(batch, letters))
 }
 
 // bisect finds the records that a fault comes from, the earlier half first, so
