@@ -22,6 +22,9 @@ const (
 	txnTimeout = 10 * time.Second
 	// stepTimeout ends a step before its transaction does.
 	stepTimeout = 8 * time.Second
+	// abortTimeout is for taking back a step that failed, which it may have done
+	// because its own time was over.
+	abortTimeout = 2 * time.Second
 	// again is the pause before a coordinator that is busy is asked again.
 	again = 50 * time.Millisecond
 	// maxLetterBytes is what stream.ReplayOptions let a producer write: twice a
@@ -38,6 +41,8 @@ var ErrTakenOver = errors.New("another operator has taken these letters over, or
 type stepper struct {
 	box    Box
 	client *kgo.Client
+	// timeout of a step.
+	timeout time.Duration
 	// beforeCommit is a test's: when a step has written and not committed.
 	beforeCommit func()
 }
@@ -54,7 +59,7 @@ func (d *Desk) newStepper(ctx context.Context, b Box) (*stepper, error) {
 	if err != nil {
 		return nil, fmt.Errorf("transactional client: %w", err)
 	}
-	s := &stepper{box: b, client: client, beforeCommit: d.beforeCommit}
+	s := &stepper{box: b, client: client, timeout: stepTimeout, beforeCommit: d.beforeCommit}
 	if _, _, err := client.ProducerID(ctx); err != nil {
 		client.Close()
 		return nil, fmt.Errorf("begin to work off %s: %w", b.Name, err)
@@ -66,7 +71,7 @@ func (d *Desk) newStepper(ctx context.Context, b Box) (*stepper, error) {
 // all of it or nothing. It does not end early when ctx does, so that a Ctrl-C
 // leaves no transaction open.
 func (s *stepper) step(ctx context.Context, partition int32, next int64, records []*kgo.Record) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
 	defer cancel()
 	if err := s.client.BeginTransaction(); err != nil {
 		return s.lost(fmt.Errorf("begin a transaction: %w", err))
@@ -86,6 +91,8 @@ func (s *stepper) step(ctx context.Context, partition int32, next int64, records
 	}
 	err = s.lost(fmt.Errorf("move letters of %s/%d: %w", s.box.Name, partition, err))
 	if !errors.Is(err, ErrTakenOver) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+		defer cancel()
 		err = errors.Join(err, s.client.EndTransaction(ctx, kgo.TryAbort))
 	}
 	return err
