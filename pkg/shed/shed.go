@@ -32,6 +32,10 @@ const Reason = "SHED"
 // limit to have moved, short for a person.
 const RetryAfter = time.Second
 
+// maxExempt bounds exempt calls at once, by judgement: operators are few, and who
+// calls is not known yet, so the name of their procedure must not open the door.
+const maxExempt = 16
+
 // Limits bound what is learnt.
 type Limits struct {
 	// Min and Max calls at once. Below Min nothing is refused however slow the
@@ -83,6 +87,7 @@ type Shedder struct {
 	metrics *metrics
 	refused error
 
+	exempt   atomic.Int64 // calls under way
 	disabled atomic.Bool
 	gate     atomic.Pointer[gate]
 	floors   atomic.Pointer[floors]
@@ -118,7 +123,14 @@ func (s *Shedder) Admit(next connect.ServerFunc) connect.ServerFunc {
 			asked = info.RequestHeader().Get(Header)
 		}
 		p := s.of(spec, asked)
-		if p == Exempt || s.disabled.Load() {
+		if p == Exempt {
+			defer s.exempt.Add(-1)
+			if s.exempt.Add(1) > maxExempt {
+				return s.refused
+			}
+			return next(ctx, spec, stream)
+		}
+		if s.disabled.Load() {
 			return next(ctx, spec, stream)
 		}
 		if err := s.pressed(ctx, p); err != nil {

@@ -23,7 +23,7 @@ func Silenced(t testing.TB, server string) (address string, silence func()) {
 			if err != nil {
 				return
 			}
-			upstream, err := net.Dial("tcp", server)
+			upstream, err := new(net.Dialer).DialContext(t.Context(), "tcp", server)
 			if err != nil {
 				_ = client.Close()
 				continue

@@ -77,12 +77,16 @@ func (w *Watchers) Tell(ctx context.Context, batch []message.Message) {
 	}
 }
 
+// maxPerOrder bounds the streams of one order, by judgement: a customer has a few
+// devices, and one order must not take the places of all others.
+const maxPerOrder = 20
+
 // Subscribe begins to keep the events of an order. It fails with
 // order.ErrTooManyWatchers.
 func (w *Watchers) Subscribe(ctx context.Context, id ids.ID) (*Subscription, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.count >= w.limit() {
+	if w.count >= w.limit() || len(w.orders[id]) >= maxPerOrder {
 		w.refused.Add(ctx, 1)
 		return nil, order.ErrTooManyWatchers
 	}

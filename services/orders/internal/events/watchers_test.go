@@ -134,3 +134,21 @@ func TestWatchersComeAndGoWhileTheFeedRuns(t *testing.T) {
 		t.Errorf("%d subscriptions of %d orders are left", w.count, len(w.orders))
 	}
 }
+
+// TestOneOrderTakesNotEveryPlace: whoever watches one order a thousand times
+// leaves room for the others.
+func TestOneOrderTakesNotEveryPlace(t *testing.T) {
+	t.Parallel()
+	w := watchers(t, 10*maxPerOrder)
+	for range maxPerOrder {
+		if _, err := w.Subscribe(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.Subscribe(t.Context(), id); !errors.Is(err, order.ErrTooManyWatchers) {
+		t.Errorf("one order has more than %d streams: %v", maxPerOrder, err)
+	}
+	if _, err := w.Subscribe(t.Context(), ids.New()); err != nil {
+		t.Errorf("another order has none: %v", err)
+	}
+}
