@@ -13,8 +13,7 @@ import (
 )
 
 // TestMalformedFlood: more malformed records in a row than are allowed delay
-// what comes behind them, and those of their batch not even that; they do not
-// stop it, although no handler ever succeeds meanwhile.
+// what comes behind them; the good ones of their batch they do not even delay.
 func TestMalformedFlood(t *testing.T) {
 	b := setup(t, 1)
 	cfg := b.config()
