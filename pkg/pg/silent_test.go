@@ -30,8 +30,10 @@ func TestSilenceEnds(t *testing.T) {
 	}
 	silence()
 	ended := make(chan error, 1)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	defer cancel() // before the pool is closed, which waits for its connections
 	go func() {
-		_, err := pool.Exec(context.WithoutCancel(t.Context()), `select 1`)
+		_, err := pool.Exec(ctx, `select 1`)
 		ended <- err
 	}()
 	select {
