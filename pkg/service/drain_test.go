@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -138,4 +139,23 @@ func TestNoAnswerIsLost(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestACloserThatHangsIsGivenUp: what was opened before it is closed all the same,
+// and the process ends.
+func TestACloserThatHangsIsGivenUp(t *testing.T) {
+	t.Parallel()
+	closed, never := make(chan struct{}), make(chan struct{})
+	defer close(never)
+	r := start(t, service.Settings{DrainTimeout: 50 * time.Millisecond}, func(_ context.Context, h *service.Host) error {
+		h.OnClose("kafka", func(context.Context) error { close(closed); return nil })
+		h.OnClose("postgres", func(context.Context) error { <-never; return nil })
+		return nil
+	})
+	r.becomes(t, "/readyz", http.StatusOK, "ready")
+	r.stop()
+	if err := receive(t, r.done); err == nil || !strings.Contains(err.Error(), "close postgres: still running") {
+		t.Errorf("ended with %v, want the closer's name", err)
+	}
+	receive(t, closed)
 }

@@ -39,7 +39,9 @@ func (h *Host) shutdown(ctx context.Context) error {
 	closers := h.closers
 	h.mu.Unlock()
 	for i := len(closers) - 1; i >= 0; i-- {
-		step("close "+closers[i].name, closers[i].fn)
+		step("close "+closers[i].name, func(ctx context.Context) error {
+			return finish(ctx, func() error { return closers[i].fn(ctx) })
+		})
 	}
 	step("flush telemetry", h.Telemetry.Shutdown)
 	step("admin listener", h.adminServer.Shutdown)
@@ -48,14 +50,17 @@ func (h *Host) shutdown(ctx context.Context) error {
 
 func (h *Host) endLoops(ctx context.Context) error {
 	h.endLoop()
-	ended := make(chan struct{})
-	go func() {
-		h.loops.Wait()
-		close(ended)
-	}()
+	return finish(ctx, func() error { h.loops.Wait(); return nil })
+}
+
+// finish gives up what does not return in time, such as a pool one of whose
+// connections nobody gives back: the process must end nevertheless.
+func finish(ctx context.Context, fn func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- fn() }()
 	select {
-	case <-ended:
-		return nil
+	case err := <-done:
+		return err
 	case <-ctx.Done():
 		return fmt.Errorf("still running after DRAIN_TIMEOUT: %w", ctx.Err())
 	}
