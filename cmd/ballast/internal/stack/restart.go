@@ -13,6 +13,10 @@ import (
 // than any of them allows itself.
 const restartGrace = 40 * time.Second
 
+// successorPatience is how long a child may take to be ready again: far more than
+// one that does not crash at its start needs on a busy machine.
+const successorPatience = 2 * time.Minute
+
 // Restarted says how the restart of one child went.
 type Restarted struct {
 	Name string
@@ -90,8 +94,10 @@ func restart(ctx context.Context, home Home, c ChildState, each func(Restarted))
 }
 
 // AwaitSuccessor waits until another process than the given one is ready in its
-// place.
+// place, for two minutes at most.
 func AwaitSuccessor(ctx context.Context, home Home, of ChildState) error {
+	ctx, cancel := context.WithTimeout(ctx, successorPatience)
+	defer cancel()
 	tick := time.NewTicker(readyPoll)
 	defer tick.Stop()
 	for {
@@ -106,7 +112,7 @@ func AwaitSuccessor(ctx context.Context, home Home, of ChildState) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s: %w", of.Name, context.Cause(ctx))
+			return fmt.Errorf("waiting for %s to be ready again: %w; its log is %s", of.Name, context.Cause(ctx), of.Log)
 		}
 	}
 }
