@@ -267,7 +267,8 @@ func (p *play) report(calls drill.Calls, books *reconcile.Result, log history) *
 	r := &drill.Report{
 		Name: "Zombie leaders",
 		About: fmt.Sprintf("Two replicas of each service and %.0f orders a second. Each leader is stopped with SIGSTOP inside a "+
-			"transaction that has locked its lease, for longer than the lease, and then goes on.", p.cfg.Rate),
+			"transaction that has locked its lease, for longer than the lease, and then goes on. The late write that "+
+			"is refused is the drill's own: the stalled transaction tried again, behind the fence that the leader's writes use.", p.cfg.Rate),
 	}
 	table := drill.Table{
 		Title: "Leaders that were stopped",
