@@ -82,6 +82,7 @@ var faults = [...]Flag{
 	{Name: ".fault-rpc-latency-ms", Kind: Number, Default: "0", Max: 60_000, About: "milliseconds that every call waits first"},
 	{Name: ".fault-rpc-error-percent", Kind: Number, Default: "0", Max: 100, About: "percent of calls that are answered unavailable"},
 	{Name: ".fault-handler-latency-ms", Kind: Number, Default: "0", Max: 60_000, About: "milliseconds that every batch of messages waits first"},
+	{Name: ".fault-lease-stall", Kind: Bool, Default: "false", About: "POST /leases/{name}/stall may pause a leader inside a transaction"},
 	{Name: ".fault-handler-panic", Kind: Bool, Default: "false", Subject: "message key", About: "the handler of messages panics at them"},
 }
 

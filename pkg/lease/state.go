@@ -62,7 +62,9 @@ func (l *Lease) end() {
 //
 //	GET /leases                             the state of each, as JSON
 //	POST /leases/{name}/stall?for=DURATION  see Stall
-func Mount(mux *http.ServeMux, leases func() []*Lease) {
+//
+// The stall is a fault: it is refused unless mayStall says that it was asked for.
+func Mount(mux *http.ServeMux, leases func() []*Lease, mayStall func(context.Context) bool) {
 	mux.HandleFunc("GET /leases", func(w http.ResponseWriter, _ *http.Request) {
 		states := []State{}
 		for _, l := range leases() {
@@ -72,6 +74,10 @@ func Mount(mux *http.ServeMux, leases func() []*Lease) {
 		_ = json.NewEncoder(w).Encode(states) // a client that has gone is nobody's error
 	})
 	mux.HandleFunc("POST /leases/{name}/stall", func(w http.ResponseWriter, r *http.Request) {
+		if !mayStall(r.Context()) {
+			http.Error(w, "a stall is a fault, and the flag <service>.fault-lease-stall is off", http.StatusForbidden)
+			return
+		}
 		d, err := time.ParseDuration(r.FormValue("for"))
 		if err != nil || d <= 0 || d > time.Minute {
 			http.Error(w, "for: use a duration up to 1m", http.StatusBadRequest)

@@ -1,6 +1,7 @@
 package lease_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -19,7 +20,7 @@ func TestStateTellsWhoLeads(t *testing.T) {
 	stop := run(t, a, untilCancelled(epochs))
 	<-epochs
 	mux := http.NewServeMux()
-	lease.Mount(mux, func() []*lease.Lease { return []*lease.Lease{a, b} })
+	lease.Mount(mux, func() []*lease.Lease { return []*lease.Lease{a, b} }, func(context.Context) bool { return false })
 	ask := func() (states []lease.State) {
 		t.Helper()
 		w := httptest.NewRecorder()
@@ -28,6 +29,11 @@ func TestStateTellsWhoLeads(t *testing.T) {
 			t.Fatalf("%s: %v", w.Body, err)
 		}
 		return states
+	}
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/leases/"+name+"/stall?for=1s", nil))
+	if w.Code != http.StatusForbidden {
+		t.Errorf("a stall that nobody asked for is answered %d", w.Code)
 	}
 	first := ask()
 	if s := first[0]; !s.Leading || s.Epoch != 1 || s.Since.IsZero() || s.Name != name || s.Holder != "a" {

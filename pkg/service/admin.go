@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/pprof"
@@ -32,7 +33,9 @@ func (h *Host) mountAdmin(settings map[string]string) {
 		answer(w, http.StatusOK, settings)
 	})
 	h.Admin.Handle("GET /flags", h.Flags)
-	lease.Mount(h.Admin, h.candidacies)
+	lease.Mount(h.Admin, h.candidacies, func(ctx context.Context) bool {
+		return h.Flags.Bool(ctx, h.cfg.Name+".fault-lease-stall", false, "")
+	})
 	h.Admin.HandleFunc("/debug/pprof/", pprof.Index)
 	h.Admin.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	h.Admin.HandleFunc("/debug/pprof/profile", pprof.Profile)

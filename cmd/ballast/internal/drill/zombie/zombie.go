@@ -154,7 +154,15 @@ func (p *play) pause(ctx context.Context, name string) (round, error) {
 	defer func() { _ = db.Close(context.WithoutCancel(ctx)) }()
 
 	p.Say("%s: %s leads in epoch %d and is stopped inside a transaction", name, r.child, r.from)
-	if err := p.Admin(ctx, r.child, http.MethodPost, "/leases/"+short+"/stall?for=3s", nil, nil); err != nil {
+	if out, err := p.Run(ctx, "flag", "set", service+".fault-lease-stall", "true"); err != nil {
+		return r, fmt.Errorf("allow the stall: %w\n%s", err, out)
+	}
+	var refused error // until the process has looked at the file, which it does every second
+	err = until(ctx, func() (bool, error) {
+		refused = p.Admin(ctx, r.child, http.MethodPost, "/leases/"+short+"/stall?for=3s", nil, nil)
+		return refused == nil, nil
+	})
+	if err := errors.Join(err, refused); err != nil {
 		return r, err
 	}
 	if err := p.Signal(r.child, syscall.SIGSTOP); err != nil {
