@@ -82,7 +82,7 @@ func (p *play) checks(r *drill.Report, results []result, median time.Duration, f
 	r.Check(len(unnoticed) == 0, "every fault bit", "%s", list(unnoticed))
 	r.Check(len(spread) == 0, "orders are taken while only others' dependencies fail", "%s", list(spread))
 	r.Check(slowest <= (p.cfg.Deadline+answerSlack).Seconds(), "no call outlives its deadline", "the slowest took %.2f s of %s", slowest, p.cfg.Deadline)
-	r.Check(worst <= 1.1, "retries don't amplify", "at most %.2f attempts for a call", worst)
+	r.Check(worst <= 1.1, "retries of the guards don't amplify (consumers that wait are not in it)", "at most %.2f attempts for a call", worst)
 	r.Check(dead == 0, "nothing is given up", "%.0f dead letters", dead)
 	r.Check(len(late) == 0, "it is over soon", "the longest took %s; allowed are %s; %s", drill.Millis(longest), drill.Millis(recoveryBound), list(late))
 	r.Check(len(found.Differences) == 0, "the books agree", "%d differences; orders: %s", len(found.Differences), drill.Counts(found.Orders))
