@@ -61,7 +61,7 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 	}
 	intake := batch.New(batch.Config{
 		MaxBatch: cfg.IntakeBatch, MaxQueue: cfg.IntakeQueue, Workers: 1, Timeout: 5 * time.Second,
-	}, placeThrough(db.Work.Guard, store.Place)) // one batch at a time, which a flood of reads must not keep out
+	}, placeThrough(db.API.Guard, api.Place))
 
 	if err := consume(host, cfg, store, db.Work.Guard); err != nil {
 		return err
