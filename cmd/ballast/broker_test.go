@@ -30,7 +30,11 @@ func TestBrokerNamesAnotherAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	brokers, err := kadm.NewClient(client).ListBrokers(ctx)
+	admin := kadm.NewClient(client)
+	brokers, err := admin.ListBrokers(ctx)
+	for err != nil && ctx.Err() == nil { // The broker may not listen yet.
+		brokers, err = admin.ListBrokers(ctx)
+	}
 	if err != nil || len(brokers) != 1 || brokers[0].Host != "127.0.0.1" || brokers[0].Port != 9 {
 		t.Errorf("brokers %+v, %v", brokers, err)
 	}
