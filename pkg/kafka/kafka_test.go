@@ -6,13 +6,16 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/pkg/testkit"
@@ -80,6 +83,40 @@ func TestEnsureTopicsRefused(t *testing.T) {
 	err := kafka.EnsureTopics(t.Context(), c, []kafka.Topic{{Name: testkit.Unique(t, "topic"), Replication: 99}})
 	if !errors.Is(err, kerr.InvalidReplicationFactor) {
 		t.Errorf("error %v, want an invalid replication factor", err)
+	}
+}
+
+// TestEnsureTopicsAwaitsLeaders: a topic is there when its leader says so, not
+// when it is listed.
+func TestEnsureTopicsAwaitsLeaders(t *testing.T) {
+	t.Parallel()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	var refused atomic.Int32
+	cluster.ControlKey(int16(kmsg.ListOffsets), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		refused.Add(1)
+		ask := req.(*kmsg.ListOffsetsRequest) //nolint:forcetypeassert // of that key
+		res := ask.ResponseKind().(*kmsg.ListOffsetsResponse)
+		for _, t := range ask.Topics {
+			topic := kmsg.NewListOffsetsResponseTopic()
+			topic.Topic = t.Topic
+			for _, p := range t.Partitions {
+				partition := kmsg.NewListOffsetsResponseTopicPartition()
+				partition.Partition, partition.ErrorCode = p.Partition, kerr.UnknownTopicOrPartition.Code
+				topic.Partitions = append(topic.Partitions, partition)
+			}
+			res.Topics = append(res.Topics, topic)
+		}
+		return res, nil, true // once: the next one reaches the broker
+	})
+	if err := kafka.EnsureTopics(t.Context(), client(t, cluster.ListenAddrs()), []kafka.Topic{{Name: "new"}}); err != nil {
+		t.Fatal(err)
+	}
+	if refused.Load() != 1 {
+		t.Error("the leader was not asked")
 	}
 }
 

@@ -95,6 +95,16 @@ func ensureOnce(ctx context.Context, adm *kadm.Client, topics []Topic) error {
 			return fmt.Errorf("topic %s: %w", t.Name, err)
 		}
 	}
+	// A topic that was made a moment ago, perhaps by another process, is listed
+	// before its leader knows it: who asked for its offsets then would be told that
+	// it does not exist.
+	ends, err := adm.ListEndOffsets(ctx, names...)
+	if err != nil {
+		return fmt.Errorf("ends of topics: %w", err)
+	}
+	if err := ends.Error(); err != nil {
+		return fmt.Errorf("ends of topics: %w", err)
+	}
 	return nil
 }
 

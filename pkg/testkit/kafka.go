@@ -19,6 +19,13 @@ func Kafka(t testing.TB) []string {
 		say("kafka", "KAFKA_BROKERS "+s)
 		return strings.Split(s, ",")
 	}
+	return Kfake(t)
+}
+
+// Kfake is Kafka for a test that does not mind which broker it has and whose
+// topics have fixed names: a kfake of its own, whatever KAFKA_BROKERS says.
+func Kfake(t testing.TB) []string {
+	t.Helper()
 	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100*time.Millisecond))
 	if err != nil {
 		t.Fatalf("kfake: %v", err)

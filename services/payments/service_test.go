@@ -81,7 +81,7 @@ type platform struct {
 	database string // its URL
 }
 
-func startService(t *testing.T, faults string) platform {
+func startService(t *testing.T, faults string, brokers []string) platform {
 	t.Helper()
 	keys, err := edge.NewKeyPair()
 	if err != nil {
@@ -97,7 +97,6 @@ func startService(t *testing.T, faults string) platform {
 	}
 	p := platform{t: t, webhooks: newWire(t), database: testkit.PostgresURL(t, postgres.Migrations())}
 	p.provider, p.faults = startProvider(t, faults, p.webhooks.server.URL)
-	brokers := testkit.Kafka(t)
 	cfg, err := config.Parse[Config](map[string]string{
 		"LISTEN_ADDR": "127.0.0.1:0", "ADMIN_ADDR": "127.0.0.1:0", "KAFKA_BROKERS": brokers[0], "JWT_PUBLIC_KEY_FILE": keyFile,
 		"POSTGRES_URL": p.database, "PROVIDER_URL": p.provider, "PROVIDER_API_KEY": "sk_test_1",
@@ -242,7 +241,7 @@ func TestServiceAndProvider(t *testing.T) {
 	t.Parallel()
 	p := startService(t, `{"charge_timeout_rate":0.05,"charge_error_rate":0.1,"error_rate":0.1,"decline_rate":0.1,`+
 		`"hang_ms":5000,"rate_per_second":400,"webhook_duplicate_rate":0.3,"webhook_delay_rate":0.2,"webhook_delay_ms":500,`+
-		`"webhook_reorder_rate":0.3,"webhook_forged_rate":0.2,"webhook_first_rate":0.2}`)
+		`"webhook_reorder_rate":0.3,"webhook_forged_rate":0.2,"webhook_first_rate":0.2}`, testkit.Kafka(t))
 	charged, voided := map[string]bool{}, map[string]bool{}
 	want := map[string]func(string) bool{}
 	for i := range 150 {

@@ -104,7 +104,9 @@ func TestWebhookShortensTheWait(t *testing.T) {
 // that arrive together share a transaction.
 func TestWebhookStorm(t *testing.T) {
 	t.Parallel()
-	p := startService(t, `{}`)
+	// Not the broker of KAFKA_BROKERS: there it would share topics and group with
+	// TestServiceAndProvider.
+	p := startService(t, `{}`, testkit.Kfake(t))
 	service := *p.webhooks.to.Load()
 	ready := func() bool {
 		status, err := post(t.Context(), service, nil, "")

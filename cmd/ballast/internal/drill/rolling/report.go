@@ -99,6 +99,7 @@ func (p *play) checkProcesses(r *drill.Report) error {
 		return err
 	}
 	var restarted, orderly, steps int
+	var failures []string
 	for _, service := range []string{"orders", "inventory", "payments"} {
 		for _, child := range state.Named(service) {
 			if child.Restarts > 0 {
@@ -110,10 +111,16 @@ func (p *play) checkProcesses(r *drill.Report) error {
 			}
 			orderly += strings.Count(string(log), `"msg":"stopped"`)
 			steps += strings.Count(string(log), `"msg":"a step of the shutdown failed"`)
+			for line := range strings.Lines(string(log)) {
+				if strings.Contains(line, `"msg":"the service failed"`) {
+					failures = append(failures, child.Name+": "+strings.TrimSpace(line))
+				}
+			}
 		}
 	}
 	r.Check(restarted == 6, "the restarts happened", "%d of 6 processes have a successor", restarted)
-	r.Check(orderly == 6 && steps == 0, "each ended in good order", "%d of 6 said so, %d steps of a shutdown failed", orderly, steps)
+	r.Check(orderly == 6 && steps == 0, "each ended in good order", "%d of 6 said so, %d steps of a shutdown failed; by itself: %s", orderly, steps,
+		cmp.Or(strings.Join(failures, "; "), "none"))
 	return nil
 }
 
