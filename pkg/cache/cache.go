@@ -35,11 +35,16 @@ import (
 
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
+
+	"example.com/ballast/pkg/resilience"
 )
 
-// ErrOverloaded is returned when the bound on loads is reached and stays so for
-// as long as the caller waits.
+// ErrOverloaded, in a resilience.Refused, is returned when the bound on loads is
+// reached and stays so for as long as the caller waits.
 var ErrOverloaded = errors.New("too many loads from the source")
+
+// overloadedAfter is when to come back. By judgement: a load takes milliseconds.
+const overloadedAfter = time.Second
 
 // Config of a Cache. Zero durations and bounds mean the defaults given here; they
 // are chosen by judgement.
@@ -214,7 +219,8 @@ func result[V any](r singleflight.Result) (Answer[V], error) {
 func (c *Cache[K, V]) load(ctx context.Context, name string, key K) (Answer[V], error) {
 	if err := c.loads.Acquire(ctx, 1); err != nil {
 		c.metrics.count(ctx, resultOverload)
-		return Answer[V]{}, fmt.Errorf("cache %s: %w", c.cfg.Name, ErrOverloaded)
+		// Callers are told to come back, as by any other bulkhead.
+		return Answer[V]{}, &resilience.Refused{Dependency: "source of cache " + c.cfg.Name, After: overloadedAfter, Cause: ErrOverloaded}
 	}
 	// The age counts from before the source was asked.
 	began := time.Now()

@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/ballast/pkg/cache"
+	"example.com/ballast/pkg/resilience"
 	"example.com/ballast/pkg/testkit"
 )
 
@@ -273,8 +274,13 @@ func TestOverloadIsAnError(t *testing.T) {
 		}()
 	}
 	// The one that got the only place still holds it.
-	if err := <-errs; !errors.Is(err, cache.ErrOverloaded) {
+	err := <-errs
+	if !errors.Is(err, cache.ErrOverloaded) {
 		t.Errorf("%v, want overloaded", err)
+	}
+	// Which is what the edge tells clients to come back for.
+	if refused, ok := errors.AsType[*resilience.Refused](err); !ok || refused.After <= 0 {
+		t.Errorf("%v does not say when to come back", err)
 	}
 	close(release)
 	<-errs

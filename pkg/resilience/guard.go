@@ -45,7 +45,7 @@ type Refused struct {
 	Dependency string
 	// After is when another call is worth while.
 	After time.Duration
-	// Cause is ErrOpen or ErrFull.
+	// Cause is ErrOpen, ErrFull, or another bound's own error.
 	Cause error
 }
 
