@@ -39,7 +39,7 @@ import (
 	"example.com/ballast/pkg/resilience"
 )
 
-// ErrOverloaded, in a resilience.Refused, is returned when the bound on loads is
+// ErrOverloaded is returned, in a resilience.Refused, when the bound on loads is
 // reached and stays so for as long as the caller waits.
 var ErrOverloaded = errors.New("too many loads from the source")
 

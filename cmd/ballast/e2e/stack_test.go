@@ -72,6 +72,9 @@ func start(t *testing.T, env ...string) *platform {
 		if out, err := p.run("down"); err != nil {
 			t.Errorf("down: %v\n%s", err, out)
 		}
+		if t.Failed() {
+			p.logErrors()
+		}
 	})
 	state, err := p.home.Running()
 	if err != nil {
@@ -83,6 +86,26 @@ func start(t *testing.T, env ...string) *platform {
 	}
 	p.Client = api.New(api.Config{Endpoints: state.Endpoints.API(), Mint: signer.Token, Wait: time.Minute})
 	return p
+}
+
+// logErrors prints what the services said was wrong, for whoever looks for the
+// cause of a failure on another machine.
+func (p *platform) logErrors() {
+	const most = 20 // of each service
+	for _, name := range []string{"orders", "inventory", "payments", "provider"} {
+		log, err := os.ReadFile(p.home.Log(name))
+		if err != nil {
+			p.t.Logf("log of %s: %v", name, err)
+			continue
+		}
+		left := most
+		for line := range strings.Lines(string(log)) {
+			if strings.Contains(line, `"level":"ERROR"`) && left > 0 {
+				p.t.Logf("%s: %s", name, strings.TrimSpace(line))
+				left--
+			}
+		}
+	}
 }
 
 // run runs a ballast command on this stack. Servers of the environment are left
