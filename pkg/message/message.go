@@ -40,7 +40,8 @@ type Message struct {
 	// Version of the aggregate that the message reports (ce_aggregateversion);
 	// zero when it has none.
 	Version int64
-	// TraceParent is the W3C trace context of the sender, or empty.
+	// TraceParent is the W3C trace context of the span that made the message, or
+	// empty. Until the message is in the outbox it is that of what caused it.
 	TraceParent string
 	// Extra are all other headers, kept verbatim and in order.
 	Extra []kgo.RecordHeader
@@ -63,18 +64,26 @@ func New(topic, typ, source, key string, version int64, value []byte, now time.T
 
 // TraceParent renders the span of ctx for Message.TraceParent, or returns ""
 // when ctx has none.
-func TraceParent(ctx context.Context) string {
-	sc := trace.SpanContextFromContext(ctx)
+func TraceParent(ctx context.Context) string { return Render(trace.SpanContextFromContext(ctx)) }
+
+// Render is a span as W3C Trace Context writes it, or "" for one that is not valid.
+func Render(sc trace.SpanContext) string {
 	if !sc.IsValid() {
 		return ""
 	}
 	return "00-" + sc.TraceID().String() + "-" + sc.SpanID().String() + "-" + sc.TraceFlags().String()
 }
 
+// Sampled tells whether the message belongs to a trace that is recorded. It is
+// asked of every message and costs a comparison; SpanContext has the last word.
+func (m *Message) Sampled() bool { return len(m.TraceParent) == 55 && m.TraceParent[53:] != "00" }
+
 // SpanContext reads TraceParent. It is not valid when that is empty or broken:
 // a trace is never worth a message.
-func (m *Message) SpanContext() trace.SpanContext {
-	p := m.TraceParent
+func (m *Message) SpanContext() trace.SpanContext { return ParseTrace(m.TraceParent) }
+
+// ParseTrace is the reverse of Render.
+func ParseTrace(p string) trace.SpanContext {
 	if len(p) != 55 || p[:3] != "00-" || p[35] != '-' || p[52] != '-' {
 		return trace.SpanContext{}
 	}

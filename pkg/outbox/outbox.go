@@ -25,6 +25,7 @@
 package outbox
 
 import (
+	"context"
 	_ "embed"
 	"time"
 
@@ -42,12 +43,12 @@ var Schema string
 
 // Queue adds the messages to a pipelined batch, which must run in the
 // transaction of the change that they tell of, and after it. Without messages
-// it adds nothing.
-func Queue(b *pgx.Batch, msgs []message.Message) {
+// it adds nothing. Each carries the trace of what caused it: see created.
+func Queue(ctx context.Context, b *pgx.Batch, msgs []message.Message) {
 	if len(msgs) == 0 {
 		return
 	}
-	b.Queue(`insert into outbox (messages) values ($1)`, message.AppendPacked(nil, msgs))
+	b.Queue(`insert into outbox (messages) values ($1)`, message.AppendPacked(nil, created(ctx, msgs)))
 }
 
 // ProducerOptions are what the relay's Kafka client needs beside brokers and

@@ -49,7 +49,9 @@ func (t *term) publish(ctx context.Context, items []item) error {
 			continue
 		}
 		open.Add(1)
-		t.Client.Produce(ctx, record, func(_ *kgo.Record, err error) {
+		span := t.sending(ctx, it)
+		t.Client.Produce(ctx, record, func(r *kgo.Record, err error) {
+			sent(span, r, err)
 			answers[i] = err
 			answered()
 		})

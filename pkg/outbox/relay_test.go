@@ -43,11 +43,11 @@ func TestPublishesEachMessageOnceAndInOrder(t *testing.T) {
 func TestQueueAddsOneStatement(t *testing.T) {
 	t.Parallel()
 	var b pgx.Batch
-	Queue(&b, nil)
+	Queue(t.Context(), &b, nil)
 	if b.Len() != 0 {
 		t.Errorf("%d statements for no messages; want none", b.Len())
 	}
-	Queue(&b, make([]message.Message, 3))
+	Queue(t.Context(), &b, make([]message.Message, 3))
 	if b.Len() != 1 {
 		t.Errorf("%d statements for three messages; want one", b.Len())
 	}
@@ -61,7 +61,7 @@ func TestRolledBackMessagesAreNotPublished(t *testing.T) {
 		t.Fatal(err)
 	}
 	batch := &pgx.Batch{}
-	Queue(batch, []message.Message{b.msg("rolled back", 1)})
+	Queue(t.Context(), batch, []message.Message{b.msg("rolled back", 1)})
 	if err := tx.SendBatch(t.Context(), batch).Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestRowThatCommitsLateIsNotSkipped(t *testing.T) {
 			}
 			defer func() { _ = late.Rollback(context.WithoutCancel(t.Context())) }() // After a failure.
 			batch := &pgx.Batch{}
-			Queue(batch, []message.Message{b.msg("late", 1)})
+			Queue(t.Context(), batch, []message.Message{b.msg("late", 1)})
 			if err := late.SendBatch(t.Context(), batch).Close(); err != nil {
 				t.Fatal(err)
 			}

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"errors"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
@@ -12,9 +13,10 @@ import (
 type item struct {
 	row      int // index of its row in this turn
 	msg      message.Message
-	err      error  // nil: acknowledged
-	withheld bool   // not tried: err is of an earlier try for its topic
-	reason   string // not empty: it can never be published, and this is why
+	queued   time.Time // when its transaction began, by this process's clock
+	err      error     // nil: acknowledged
+	withheld bool      // not tried: err is of an earlier try for its topic
+	reason   string    // not empty: it can never be published, and this is why
 }
 
 // settled is what one turn did to one row.

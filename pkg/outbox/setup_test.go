@@ -124,7 +124,7 @@ func (b *bundle) queue(msgs ...message.Message) {
 // tryQueue is queue for goroutines other than the test's.
 func (b *bundle) tryQueue(msgs ...message.Message) error {
 	batch := &pgx.Batch{}
-	Queue(batch, msgs)
+	Queue(b.t.Context(), batch, msgs)
 	return b.pool.SendBatch(b.t.Context(), batch).Close()
 }
 

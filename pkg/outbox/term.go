@@ -184,8 +184,9 @@ func (t *term) unpack(rows []row) []item {
 				continue
 			}
 		}
+		queued := t.fetched.Add(-time.Duration(r.Waited * float64(time.Second)))
 		for _, m := range msgs {
-			items = append(items, item{row: i, msg: m})
+			items = append(items, item{row: i, msg: m, queued: queued})
 		}
 	}
 	return items

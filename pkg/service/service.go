@@ -50,6 +50,9 @@ type Settings struct {
 	DrainDelay time.Duration `env:"DRAIN_DELAY" envDefault:"0s"`
 	// DrainTimeout bounds each of the steps after it: calls, loops, closing.
 	DrainTimeout time.Duration `env:"DRAIN_TIMEOUT" envDefault:"15s"`
+	// TracesFile takes spans as lines of OTLP JSON, beside or in place of what
+	// OTEL_TRACES_EXPORTER names.
+	TracesFile string `env:"TRACES_FILE"`
 	// FlagsFile holds the feature flags as JSON and is read again when it changes;
 	// without it every flag has its default.
 	FlagsFile string `env:"FLAGS_FILE"`
@@ -81,6 +84,7 @@ func Run(ctx context.Context, cfg Config, setup func(context.Context, *Host) err
 
 	tc := cfg.Telemetry
 	tc.Service, tc.Version, tc.Level = cfg.Name, cfg.Version, cfg.Settings.LogLevel
+	tc.TracesFile = cfg.Settings.TracesFile
 	tel, err := telemetry.Start(ctx, tc)
 	if err != nil {
 		return fmt.Errorf("start telemetry: %w", err)

@@ -42,6 +42,11 @@ const (
 	fault           // a record's, found by bisection
 )
 
+// String names it in metrics and spans.
+func (c class) String() string {
+	return [...]string{done: "done", transient: "transient", rejected: "rejected", fault: "fault"}[c]
+}
+
 func (c *Consumer) classify(err error) class {
 	var r *rejection
 	var p *panicked

@@ -5,11 +5,8 @@ import (
 	"errors"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/trace"
 )
 
 const scope = "example.com/ballast/pkg/stream"
@@ -55,8 +52,8 @@ func newMetrics(m metric.Meter, group string) (*metrics, error) {
 	}
 	g := attribute.String("group", group)
 	s := &metrics{group: g, byGroup: metric.WithAttributeSet(attribute.NewSet(g))}
-	for c, name := range map[class]string{done: "done", transient: "transient", rejected: "rejected", fault: "fault"} {
-		s.outcome[c] = metric.WithAttributeSet(attribute.NewSet(g, attribute.String("outcome", name)))
+	for c := range s.outcome {
+		s.outcome[c] = metric.WithAttributeSet(attribute.NewSet(g, attribute.Stringer("outcome", class(c))))
 	}
 	s.brokerWait = seconds(MetricBrokerWait, "Time from the writing of a record to its poll.")
 	s.localWait = seconds(MetricLocalWait, "Time from the poll of a batch to a handler call.")
@@ -113,40 +110,4 @@ func (m *metrics) setPaused(ctx context.Context, from, to string) {
 
 func (m *metrics) setLag(ctx context.Context, topic string, partition int32, records int64) {
 	m.lag.Record(ctx, records, metric.WithAttributes(m.group, attribute.String("topic", topic), attribute.Int("partition", int(partition))))
-}
-
-// maxLinks caps the messages that a span points to: tuned by judgement.
-const maxLinks = 32
-
-// startSpan spans one handler call, but only if a message of the batch belongs
-// to a sampled trace: the span continues the first such trace and links to the
-// others. A batch that nobody traces costs nothing.
-func startSpan(ctx context.Context, batch []Record) (context.Context, trace.Span) {
-	var parent trace.SpanContext
-	var links []trace.Link
-	for i := range batch {
-		sc := batch[i].SpanContext()
-		switch {
-		case !sc.IsSampled() || len(links) == maxLinks:
-		case !parent.IsValid():
-			parent = sc
-		default:
-			links = append(links, trace.Link{SpanContext: sc})
-		}
-	}
-	if !parent.IsValid() {
-		return ctx, nil
-	}
-	return otel.Tracer(scope).Start(trace.ContextWithRemoteSpanContext(ctx, parent),
-		"process "+batch[0].Topic, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithLinks(links...))
-}
-
-func endSpan(span trace.Span, err error) {
-	if span == nil {
-		return
-	}
-	if err != nil {
-		span.SetStatus(codes.Error, err.Error())
-	}
-	span.End()
 }

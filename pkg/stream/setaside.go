@@ -1,12 +1,14 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"go.opentelemetry.io/otel/trace"
 
 	"example.com/ballast/pkg/kafka"
 )
@@ -36,14 +38,19 @@ func (c *Consumer) deadLetter(ctx context.Context, letters ...letter) error {
 	for allowed < len(letters) && c.faults.allows(&letters[allowed], time.Now()) {
 		allowed++
 	}
-	dead, origins := make([]*kgo.Record, allowed), make([]Origin, allowed)
+	dead, origins, spans := make([]*kgo.Record, allowed), make([]Origin, allowed), make([]trace.Span, allowed)
 	for i, l := range letters[:allowed] {
 		dead[i], origins[i] = c.copyOf(l.record, l.reason, l.cause)
 		dead[i].Topic = kafka.DLQTopic(origins[i].Topic, c.cfg.Group)
 		cut(dead[i], &origins[i])
 		dead[i].Headers = origins[i].appendTo(dead[i].Headers)
+		spans[i] = c.sendSpan(ctx, l.record, dead[i].Topic, l.reason)
 	}
-	if err := c.produce(ctx, dead...); err != nil {
+	err := c.produce(ctx, dead...)
+	for i, l := range letters[:allowed] {
+		endSend(spans[i], dead[i], cmp.Or(err, l.cause))
+	}
+	if err != nil {
 		return fmt.Errorf("dead-letter: %w", err)
 	}
 	for i, l := range letters[:allowed] {
@@ -52,7 +59,7 @@ func (c *Consumer) deadLetter(ctx context.Context, letters ...letter) error {
 		}
 		o := &origins[i]
 		c.metrics.count(ctx, c.metrics.deadLetters, o.Topic, l.reason)
-		c.log.ErrorContext(ctx, "record dead-lettered", "dlq", dead[i].Topic, "reason", l.reason, "err", l.cause,
+		c.log.ErrorContext(l.record.within(ctx), "record dead-lettered", "dlq", dead[i].Topic, "reason", l.reason, "err", l.cause,
 			"id", l.record.ID, "key", string(dead[i].Key), "partition", o.Partition, "offset", o.Offset, "attempts", o.Attempts)
 	}
 	if allowed < len(letters) {
@@ -149,7 +156,7 @@ func (c *Consumer) setAside(ctx context.Context, r *Record, cause error) error {
 	if errors.As(cause, &p) && r.Attempt == 1 {
 		c.log.ErrorContext(ctx, "handler panicked", "panic", p.value, "stack", string(p.stack))
 	}
-	c.log.WarnContext(ctx, "record set aside", "err", cause, "id", r.ID, "key", string(r.raw.Key),
+	c.log.WarnContext(r.within(ctx), "record set aside", "err", cause, "id", r.ID, "key", string(r.raw.Key),
 		"topic", r.lane.topic, "partition", r.Partition, "offset", r.Offset, "attempt", r.Attempt, "due", due)
 	return nil
 }
@@ -157,14 +164,19 @@ func (c *Consumer) setAside(ctx context.Context, r *Record, cause error) error {
 // park sends source records to their retry topic. From the acknowledgement on,
 // later records of their keys follow them there.
 func (c *Consumer) park(ctx context.Context, reason string, cause error, due time.Time, records ...*Record) error {
-	parked := make([]*kgo.Record, len(records))
+	parked, spans := make([]*kgo.Record, len(records)), make([]trace.Span, len(records))
 	for i, r := range records {
 		var o Origin
 		parked[i], o = c.copyOf(r, reason, cause)
 		parked[i].Topic, o.NotBefore = r.lane.retry, due
 		parked[i].Headers = o.appendTo(parked[i].Headers)
+		spans[i] = c.sendSpan(ctx, r, r.lane.retry, reason)
 	}
-	if err := c.produce(ctx, parked...); err != nil {
+	err := c.produce(ctx, parked...)
+	for i, span := range spans {
+		endSend(span, parked[i], err)
+	}
+	if err != nil {
 		return fmt.Errorf("park in retry topic: %w", err)
 	}
 	for i, r := range records {

@@ -86,14 +86,15 @@ func (r *Record) diverted(now time.Time) bool {
 func (c *Consumer) call(ctx context.Context, batch []Record) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.HandlerTimeout)
 	defer cancel()
-	ctx, span := startSpan(ctx, batch)
+	ctx, spans := c.startSpans(ctx, batch)
 	start := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
 			err = &panicked{p, debug.Stack()}
 		}
-		endSpan(span, err)
-		c.metrics.handled(ctx, len(batch), c.polled, start, c.classify(err))
+		outcome := c.classify(err)
+		endSpans(spans, batch, err, outcome)
+		c.metrics.handled(ctx, len(batch), c.polled, start, outcome)
 	}()
 	return c.cfg.Handler(ctx, batch)
 }

@@ -6,6 +6,7 @@
 //     says (OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER, OTEL_LOGS_EXPORTER,
 //     OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_TRACES_SAMPLER). With nothing set nothing
 //     is exported: a process never waits for a collector that nobody asked for.
+//     Config.TracesFile takes traces where there is no collector.
 package telemetry
 
 import (
@@ -22,11 +23,9 @@ import (
 	"go.opentelemetry.io/contrib/bridges/otelslog"
 	"go.opentelemetry.io/contrib/exporters/autoexport"
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/propagation"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
@@ -36,6 +35,9 @@ type Config struct {
 	Service, Version string
 	// Level is the least level that is logged; nil means info.
 	Level slog.Leveler
+	// TracesFile takes spans as lines of OTLP JSON, with or without an exporter;
+	// "" means none. At most 128 MiB are kept, in it and in its predecessor.
+	TracesFile string
 	// Output takes the log lines; nil means standard error.
 	Output io.Writer
 }
@@ -68,8 +70,8 @@ func Start(ctx context.Context, cfg Config) (*Telemetry, error) {
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		t.Logger.Warn("telemetry is not delivered", "error", err)
 	}))
-	if err := t.startTraces(ctx, res); err != nil {
-		return nil, errors.Join(variable("OTEL_TRACES_EXPORTER", err), t.Shutdown(ctx))
+	if err := t.startTraces(ctx, cfg.TracesFile, res); err != nil {
+		return nil, errors.Join(err, t.Shutdown(ctx))
 	}
 	if err := t.startMetrics(ctx, res); err != nil {
 		return nil, errors.Join(variable("OTEL_METRICS_EXPORTER", err), t.Shutdown(ctx))
@@ -119,27 +121,6 @@ func (t *Telemetry) startLogs(ctx context.Context, cfg Config, res *resource.Res
 		handler = slog.NewMultiHandler(handler, atLeast{level, otelslog.NewHandler(cfg.Service, otelslog.WithLoggerProvider(provider))})
 	}
 	t.Logger = slog.New(handler).With("service", cfg.Service)
-	return nil
-}
-
-// startTraces installs W3C trace context in any case: a trace that passes
-// through a process which exports nothing must not break there.
-func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) error {
-	otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}))
-	if !exported("OTEL_TRACES_EXPORTER") {
-		// Spans that nobody will see are not recorded; they still carry ids, for
-		// the log lines and for the next process.
-		otel.SetTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample())))
-		return nil
-	}
-	exporter, err := autoexport.NewSpanExporter(ctx)
-	if err != nil {
-		return err
-	}
-	// The sampler is OTEL_TRACES_SAMPLER's, by default parent-based and always on.
-	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(res))
-	t.stops = append(t.stops, provider.Shutdown)
-	otel.SetTracerProvider(provider)
 	return nil
 }
 

@@ -215,7 +215,7 @@ func (s *Store) write(ctx context.Context, to sender, outcome stock.Outcome, ann
 	if len(outcome.Deltas) > 0 {
 		b.Queue(moveStock, deltas)
 	}
-	outbox.Queue(b, msgs)
+	outbox.Queue(ctx, b, msgs)
 	if err := to.SendBatch(ctx, b).Close(); err != nil {
 		switch name := pg.Constraint(err); name {
 		case "reservations_version", "movements_pkey":

@@ -98,7 +98,7 @@ func (s *Store) publish(ctx context.Context, sql string, args pgx.StrictNamedArg
 			}
 		}
 		b := &pgx.Batch{}
-		outbox.Queue(b, msgs)
+		outbox.Queue(ctx, b, msgs)
 		return tx.SendBatch(ctx, b).Close()
 	})
 	if err == nil && len(products) > 0 {

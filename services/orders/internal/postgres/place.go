@@ -190,7 +190,7 @@ func (s *Store) insert(ctx context.Context, fresh map[owner]*newOrder, at time.T
 	if len(named) > 0 {
 		b.Queue(insertRecipients, pgx.StrictNamedArgs{"order_ids": named, "addresses": addresses})
 	}
-	outbox.Queue(b, msgs)
+	outbox.Queue(ctx, b, msgs)
 	return changes, lost(s.Pool.SendBatch(ctx, b).Close(), "orders_customer_key")
 }
 

@@ -52,7 +52,7 @@ func (s *Store) update(ctx context.Context, db sender, changes []*change, at tim
 	b.Queue(lockOrders, pgx.StrictNamedArgs{"order_ids": orderIDs(changes)})
 	b.Queue(updateOrders, updateArgs(changes))
 	b.Queue(insertEvents, eventArgs(changes, events))
-	outbox.Queue(b, msgs)
+	outbox.Queue(ctx, b, msgs)
 	return lost(db.SendBatch(ctx, b).Close(), "order_events_pkey")
 }
 

@@ -101,7 +101,7 @@ func (s *Store) record(ctx context.Context, commands []payment.Command, lease ti
 	b := &pgx.Batch{}
 	queueInsert(b, inserts)
 	queueUpdate(b, updates)
-	outbox.Queue(b, answers)
+	outbox.Queue(ctx, b, answers)
 	return opened, s.commit(ctx, b, len(answers) > 0)
 }
 
@@ -182,7 +182,7 @@ func (s *Store) save(ctx context.Context, changes []payment.Change, current map[
 	b := &pgx.Batch{}
 	queueUpdate(b, writes)
 	queueEntries(b, entries, now)
-	outbox.Queue(b, answers)
+	outbox.Queue(ctx, b, answers)
 	return s.commit(ctx, b, len(answers) > 0)
 }
 
