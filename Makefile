@@ -53,6 +53,14 @@ test-race: servers ## Run every test under the race detector
 test-kafka: servers java build ## Run the tests that touch a broker on a real Apache Kafka
 	@scripts/test-kafka.sh
 
+.PHONY: test-observability
+test-observability: servers ## Run the tests that need Prometheus, promtool or the collector
+	@scripts/test-observability.sh
+
+.PHONY: observability
+observability: ## Find or build Prometheus and the collector, for UP=--observability
+	@for tool in prometheus otelcol; do scripts/observability.sh $$tool; done
+
 .PHONY: mutants
 mutants: servers ## Show that the tests can see: each seeded defect must fail its test
 	@scripts/mutants.sh

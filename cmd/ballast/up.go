@@ -53,6 +53,8 @@ All other variables reach the services: LOG_LEVEL=debug ballast up.`,
 	flags.StringVar(&o.Broker, "broker", "kfake", "kfake, or apache for a real Apache Kafka (needs Java; Maven or KAFKA_HOME)")
 	flags.IntVar(&o.Replicas, "replicas", 1, "processes of each service; orders, say, become orders-1 and orders-2")
 	flags.BoolVar(&o.Proxied, "proxied", false, "put a proxy (toxiproxy) before every dependency, for faults of the network")
+	flags.BoolVar(&o.Observability, "observability", false, "start Prometheus and an OpenTelemetry collector too (scripts/observability.sh builds them)")
+	flags.Float64Var(&o.AlertScale, "alert-scale", 1, "multiply every window of the alerts by this, for drills of seconds")
 	flags.BoolVar(&detach, "detach", false, "return once everything is ready; `ballast down` stops it")
 	flags.BoolVar(&o.Catalogue, "catalogue", true, "load the demo catalogue")
 	flags.BoolVar(&o.ServersOnly, "servers-only", false, "leave out the services, for who runs them in a debugger")

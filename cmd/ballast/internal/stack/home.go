@@ -115,6 +115,13 @@ type Endpoints struct {
 	// Toxiproxy is the base URL of the API that takes network faults, in a stack
 	// with proxies.
 	Toxiproxy string `json:"toxiproxy,omitempty"`
+	// Base URLs of what looks at the stack, where it runs: Prometheus, the
+	// collector that takes traces as OTLP over HTTP, and node_exporter.
+	Prometheus string `json:"prometheus,omitempty"`
+	Collector  string `json:"collector,omitempty"`
+	Node       string `json:"node,omitempty"`
+	// Traces is the directory with files of traces, in OTLP's JSON.
+	Traces string `json:"traces,omitempty"`
 }
 
 // API is what a client of the public listeners wants to know.

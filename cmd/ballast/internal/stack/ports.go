@@ -34,6 +34,9 @@ const MaxReplicas = 3
 //	+10          the payment provider
 //	+20 ... +28  the admin listeners of +0 ... +8
 //	+30          the provider's admin listener
+//	+31          Prometheus
+//	+32 +33      the collector of traces and its own metrics
+//	+34          node_exporter
 //	+40          Postgres
 //	+41 +42      Kafka and its controller
 //	+43 ... +45  the Redis of orders, inventory, payments
@@ -55,6 +58,18 @@ func (l Layout) Provider() int { return l.Base + 10 }
 
 // ProviderAdmin is the admin port of the payment provider.
 func (l Layout) ProviderAdmin() int { return l.Base + 30 }
+
+// Prometheus is the port of its pages and its API.
+func (l Layout) Prometheus() int { return l.Base + 31 }
+
+// Collector is the port that takes traces as OTLP over HTTP.
+func (l Layout) Collector() int { return l.Base + 32 }
+
+// CollectorMetrics is the port with the collector's own metrics.
+func (l Layout) CollectorMetrics() int { return l.Base + 33 }
+
+// Node is the port of the machine's own metrics.
+func (l Layout) Node() int { return l.Base + 34 }
 
 // Postgres is the port of the cluster.
 func (l Layout) Postgres() int { return l.Base + 40 }

@@ -98,6 +98,7 @@ func (u *upper) replicas(i int, env map[string]string) []Child {
 func (u *upper) service(name, binary string, port, adminPort int, env map[string]string) Child {
 	env["LISTEN_ADDR"], env["ADMIN_ADDR"] = local(port), local(adminPort)
 	env["FLAGS_FILE"] = u.Home.FlagsFile()
+	maps.Copy(env, u.tracing(name))
 	u.endpoints.Admin[name] = localURL(adminPort)
 	probe := localURL(adminPort) + "/readyz"
 	return Child{

@@ -28,6 +28,10 @@ type Options struct {
 	Proxied bool
 	// ServersOnly leaves out the services: for those who run them in a debugger.
 	ServersOnly bool
+	// Observability starts what looks at the stack, as far as it is installed.
+	Observability bool
+	// AlertScale multiplies every window of the alerts, for drills; 1 when zero.
+	AlertScale float64
 	// Catalogue loads the demo catalogue.
 	Catalogue bool
 	// Statements makes Postgres count SQL statements, for measurements: it
@@ -149,6 +153,13 @@ func (u *upper) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if u.Observability {
+		observers, err := u.observers(ctx)
+		if err != nil {
+			return err
+		}
+		children = append(children, observers...)
+	}
 	var later []Child
 	if !u.ServersOnly {
 		if later, err = u.services(); err != nil {
@@ -193,10 +204,11 @@ func (u *upper) banner(out io.Writer) {
 		{"payments", strings.Join(e.Replicas["payments"], " ")}, {"provider", e.Provider},
 		{"admin", e.Admin["orders"]},
 		{"kafka", strings.Join(e.Kafka, ",")}, {"postgres", e.Postgres},
+		{"prometheus", e.Prometheus}, {"collector", e.Collector}, {"traces", near(e.Traces)},
 		{"logs", near(u.Home.Path("logs"))},
 	} {
 		if row[1] == "" {
-			continue // the services were left out
+			continue // it was left out
 		}
 		fmt.Fprintf(out, "  %-10s %s\n", row[0], row[1])
 	}
