@@ -75,11 +75,12 @@ fmt: ## Format Go
 	@tool=$$($(golangci)); "$$tool" fmt ./...
 
 .PHONY: generate
-generate: ## Generate gen/ from the protos
+generate: ## Generate code from the protos, and what follows from the list of metrics
 	@tool=$$($(buf)); "$$tool" generate
+	@go run ./cmd/observe generate
 
 .PHONY: check-generated
-check-generated: ## Fail when gen/ is not what the protos generate
+check-generated: ## Fail when a generated file is not what would be generated now
 	@tool=$$($(buf)); scripts/check-generated.sh "$$tool"
 
 .PHONY: servers

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Fails when gen/ is not what the protos generate. Usage: scripts/check-generated.sh BUF
+# Fails when a generated file is not what would be generated now.
+# Usage: scripts/check-generated.sh BUF
 set -euo pipefail
 cd "$(dirname "$0")/.."
 fresh=$(mktemp -d)
@@ -9,3 +10,4 @@ if ! diff -r gen "$fresh/gen"; then
   echo "gen/ is stale: run 'make generate' and commit the result" >&2
   exit 1
 fi
+go run ./cmd/observe check

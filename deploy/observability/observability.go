@@ -7,5 +7,5 @@ import "embed"
 
 // Files are named as in this directory.
 //
-//go:embed collector.yaml
+//go:embed collector.yaml metrics.yaml
 var Files embed.FS

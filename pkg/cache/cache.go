@@ -132,10 +132,7 @@ func New[K comparable, V any](cfg Config[K, V]) (*Cache[K, V], error) {
 	if cfg.Stale == nil {
 		cfg.Stale = func(context.Context, K) bool { return false }
 	}
-	m, err := newMetrics(cfg.Name)
-	if err != nil {
-		return nil, fmt.Errorf("cache %s: %w", cfg.Name, err)
-	}
+	m := newMetrics(cfg.Name)
 	cfg.Redis.add(cfg.Name, m)
 	return &Cache[K, V]{cfg: cfg, loads: semaphore.NewWeighted(cfg.MaxLoads), metrics: m}, nil
 }

@@ -3,7 +3,6 @@ package cache
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -118,20 +117,16 @@ func (r *Redis) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 // observe exports the latest Info.
 func (r *Redis) observe() error {
 	meter := otel.Meter(scope)
-	var errs []error
-	gauge := func(name, unit, about string, of func(*Info) int64) {
-		_, err := meter.Int64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(about),
-			metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
-				if info := r.info.Load(); info != nil {
-					o.Observe(of(info))
-				}
-				return nil
-			}))
-		errs = append(errs, err)
-	}
-	gauge(MetricKeys, "{key}", "Keys in the service's database.", func(i *Info) int64 { return i.Keys })
-	gauge(MetricMemory, "By", "Memory that Redis uses.", func(i *Info) int64 { return i.Memory })
-	gauge(MetricMaxMemory, "By", "Memory that Redis may use; 0 is no limit.", func(i *Info) int64 { return i.MaxMemory })
-	gauge(MetricEvictions, "{key}", "Keys that Redis evicted since its start.", func(i *Info) int64 { return i.Evicted })
-	return errors.Join(errs...)
+	keys, evictions := newRedisKeysGauge(meter), newRedisEvictionsGauge(meter)
+	memory, limit := newRedisMemoryGauge(meter), newRedisMemoryLimitGauge(meter)
+	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		if info := r.info.Load(); info != nil {
+			o.ObserveInt64(keys, info.Keys)
+			o.ObserveInt64(evictions, info.Evicted)
+			o.ObserveInt64(memory, info.Memory)
+			o.ObserveInt64(limit, info.MaxMemory)
+		}
+		return nil
+	}, keys, evictions, memory, limit)
+	return err
 }

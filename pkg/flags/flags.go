@@ -40,15 +40,6 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// Names of the metrics.
-const (
-	// MetricReloads counts readings of the file by outcome: ok, broken.
-	MetricReloads = "flags.reloads"
-	// MetricErrors counts evaluations by flag that fell back to the default,
-	// because the value in the file has another type than the code wants.
-	MetricErrors = "flags.errors"
-)
-
 // pollEvery is how often the file is looked at: one stat a second costs nothing,
 // and works where notifications do not, such as on mounted config maps.
 const pollEvery = time.Second
@@ -73,16 +64,13 @@ type Set struct {
 // every flag has its default for ever. A file that is missing or broken is no
 // error: it may be mended at any moment.
 func Open(ctx context.Context, path string, logger *slog.Logger) (*Set, error) {
-	s := &Set{path: path, logger: logger, api: isolated.NewAPI()}
-	s.rules.Store(&map[string]Rule{})
 	meter := otel.Meter("example.com/ballast/pkg/flags")
-	var errs [3]error
-	s.reloads, errs[0] = meter.Int64Counter(MetricReloads, metric.WithUnit("{reading}"),
-		metric.WithDescription("Readings of the flags' file by outcome."))
-	s.errors, errs[1] = meter.Int64Counter(MetricErrors, metric.WithUnit("{evaluation}"),
-		metric.WithDescription("Evaluations that fell back to the default, by flag."))
-	errs[2] = s.api.SetProviderAndWait(ctx, provider{&s.rules})
-	if err := errors.Join(errs[:]...); err != nil {
+	s := &Set{
+		path: path, logger: logger, api: isolated.NewAPI(),
+		reloads: newReloadsCounter(meter), errors: newErrorsCounter(meter),
+	}
+	s.rules.Store(&map[string]Rule{})
+	if err := s.api.SetProviderAndWait(ctx, provider{&s.rules}); err != nil {
 		return nil, fmt.Errorf("flags: %w", err)
 	}
 	s.client = s.api.NewClient()

@@ -100,25 +100,18 @@ func Mount(mux *http.ServeMux, leases func() []*Lease, mayStall func(context.Con
 
 // metrics are the instruments of all leases; a process has few.
 type metrics struct {
-	meter               metric.Meter
-	lost, stale         metric.Int64Counter
-	leading, epoch, age metric.Float64ObservableGauge
+	meter          metric.Meter
+	lost, stale    metric.Int64Counter
+	leading, epoch metric.Int64ObservableGauge
+	age            metric.Float64ObservableGauge
 }
 
-// newMetrics can't fail: the names are constants that a test has seen.
 func newMetrics() *metrics {
-	m := metrics{meter: otel.Meter("example.com/ballast/pkg/lease")}
-	m.lost, _ = m.meter.Int64Counter("lease.lost", metric.WithUnit("{term}"),
-		metric.WithDescription("Terms that ended because the lease was not renewed in time, or taken over."))
-	m.stale, _ = m.meter.Int64Counter("lease.stale", metric.WithUnit("{write}"),
-		metric.WithDescription("Writes of a leader that was none any more, refused by the fence."))
-	m.leading, _ = m.meter.Float64ObservableGauge("lease.leading",
-		metric.WithDescription("1 while this process leads; the sum over all processes is 1."))
-	m.epoch, _ = m.meter.Float64ObservableGauge("lease.epoch",
-		metric.WithDescription("Epoch of this process's latest term; a jump is a takeover."))
-	m.age, _ = m.meter.Float64ObservableGauge("lease.age", metric.WithUnit("s"),
-		metric.WithDescription("How long this process has led."))
-	return &m
+	meter := otel.Meter("example.com/ballast/pkg/lease")
+	return &metrics{
+		meter: meter, lost: newLostCounter(meter), stale: newStaleCounter(meter),
+		leading: newLeadingGauge(meter), epoch: newEpochGauge(meter), age: newAgeGauge(meter),
+	}
 }
 
 func (l *Lease) attribute() metric.MeasurementOption {
@@ -130,12 +123,12 @@ func (l *Lease) observe() (end func()) {
 	at := l.attribute()
 	shown, err := l.metrics.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		s := l.State()
-		leading, age := 0.0, 0.0
+		leading, age := int64(0), 0.0
 		if s.Leading {
 			leading, age = 1, time.Since(s.Since).Seconds()
 		}
-		o.ObserveFloat64(l.metrics.leading, leading, at)
-		o.ObserveFloat64(l.metrics.epoch, float64(s.Epoch), at)
+		o.ObserveInt64(l.metrics.leading, leading, at)
+		o.ObserveInt64(l.metrics.epoch, s.Epoch, at)
 		o.ObserveFloat64(l.metrics.age, age, at)
 		return nil
 	}, l.metrics.leading, l.metrics.epoch, l.metrics.age)

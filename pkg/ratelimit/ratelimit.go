@@ -93,10 +93,9 @@ func New(cfg Config) (*Limiter, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Limiter{cfg: cfg, guard: guard, local: local{limit: maxLocal / 2}}
+	l := &Limiter{cfg: cfg, guard: guard, local: local{limit: maxLocal / 2}, metrics: newMetrics()}
 	l.good.Store(&limit)
-	l.metrics, err = newMetrics()
-	return l, err
+	return l, nil
 }
 
 // verdict is what a bucket says.

@@ -14,15 +14,6 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// Names of the metrics of hedging. Each has the attribute dependency.
-const (
-	// MetricHedges counts second attempts by outcome: won, lost, denied (by the
-	// budget, so none was made).
-	MetricHedges = "dependency.hedges"
-	// MetricHedgeDelay is the observed p95 in seconds, after which one is made.
-	MetricHedgeDelay = "dependency.hedge.delay"
-)
-
 // HedgeConfig of a Hedge. Zero values mean the defaults.
 type HedgeConfig struct {
 	// Name of what is read, in metrics. Required.
@@ -78,17 +69,10 @@ func (h *Hedge) measure() error {
 	for _, o := range []string{"won", "lost", "denied"} {
 		h.outcome[o] = metric.WithAttributeSet(attribute.NewSet(dependency, attribute.String("outcome", o)))
 	}
-	var errs [2]error
-	h.hedges, errs[0] = meter.Int64Counter(MetricHedges, metric.WithUnit("{attempt}"),
-		metric.WithDescription("Second attempts of reads that were slow."))
-	delay, err := meter.Float64ObservableGauge(MetricHedgeDelay, metric.WithUnit("s"),
-		metric.WithDescription("The observed 95th percentile, after which a second attempt is made."))
-	errs[1] = err
-	if err := errors.Join(errs[:]...); err != nil {
-		return err
-	}
+	h.hedges = newDependencyHedgesCounter(meter)
+	delay := newDependencyHedgeDelayGauge(meter)
 	// As with the state of a Guard: each has a callback of its own.
-	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		p95, _ := h.took.p95()
 		o.ObserveFloat64(delay, p95.Seconds(), metric.WithAttributeSet(attribute.NewSet(dependency)))
 		return nil

@@ -31,7 +31,7 @@ func TestEveryGuardShowsItsState(t *testing.T) {
 	states := map[string]int64{}
 	for _, scope := range all.ScopeMetrics {
 		for _, m := range scope.Metrics {
-			if gauge, ok := m.Data.(metricdata.Gauge[int64]); ok && m.Name == resilience.MetricState {
+			if gauge, ok := m.Data.(metricdata.Gauge[int64]); ok && m.Name == resilience.MetricDependencyBreakerState {
 				for _, point := range gauge.DataPoints {
 					name, _ := point.Attributes.Value("dependency")
 					states[name.AsString()] = point.Value

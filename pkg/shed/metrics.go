@@ -2,7 +2,6 @@ package shed
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel"
@@ -10,33 +9,17 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// Names of the metrics.
-const (
-	// MetricCalls counts calls by priority and outcome: admitted or shed.
-	MetricCalls = "shed.calls"
-	// MetricLimit is how many calls may run at once, MetricInFlight how many do,
-	// MetricQueued how many wait for a place.
-	MetricLimit    = "shed.limit"
-	MetricInFlight = "shed.in_flight"
-	MetricQueued   = "shed.queued"
-	// MetricPressure is each source's, from 0 to 1.
-	MetricPressure = "shed.pressure"
-)
-
 type metrics struct {
-	calls          metric.Int64Counter
-	in, out        [Exempt]metric.AddOption
-	sources        []metric.ObserveOption
-	pressure       []atomic.Int64 // millionths, in the order of the sources
-	names          []string
-	limit          metric.Int64ObservableGauge
-	flight, queued metric.Int64ObservableGauge
-	pressed        metric.Float64ObservableGauge
+	calls    metric.Int64Counter
+	in, out  [Exempt]metric.AddOption
+	sources  []metric.ObserveOption
+	pressure []atomic.Int64 // millionths, in the order of the sources
+	names    []string
 }
 
 func newMetrics(s *Shedder) (*metrics, error) {
 	meter := otel.Meter("example.com/ballast/pkg/shed")
-	m := &metrics{pressure: make([]atomic.Int64, len(s.cfg.Sources))}
+	m := &metrics{calls: newCallsCounter(meter), pressure: make([]atomic.Int64, len(s.cfg.Sources))}
 	for p := range m.in {
 		own := attribute.String("priority", Priority(p).String())
 		m.in[p] = metric.WithAttributeSet(attribute.NewSet(own, attribute.String("outcome", "admitted")))
@@ -46,28 +29,18 @@ func newMetrics(s *Shedder) (*metrics, error) {
 		m.names = append(m.names, source.Name)
 		m.sources = append(m.sources, metric.WithAttributes(attribute.String("source", source.Name)))
 	}
-	var errs [6]error
-	m.calls, errs[0] = meter.Int64Counter(MetricCalls, metric.WithUnit("{call}"),
-		metric.WithDescription("Calls that came, by priority and by what became of them."))
-	m.limit, errs[1] = meter.Int64ObservableGauge(MetricLimit, metric.WithUnit("{call}"),
-		metric.WithDescription("Calls that may run at once."))
-	m.flight, errs[2] = meter.Int64ObservableGauge(MetricInFlight, metric.WithUnit("{call}"),
-		metric.WithDescription("Calls that run."))
-	m.queued, errs[3] = meter.Int64ObservableGauge(MetricQueued, metric.WithUnit("{call}"),
-		metric.WithDescription("Calls that wait for a place."))
-	m.pressed, errs[4] = meter.Float64ObservableGauge(MetricPressure, metric.WithUnit("1"),
-		metric.WithDescription("Backlogs that no call waits for, as a share of their cap."))
-	_, errs[5] = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	limit, flight, queued, pressure := newLimitGauge(meter), newInFlightGauge(meter), newQueuedGauge(meter), newPressureGauge(meter)
+	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		g := s.gate.Load()
-		o.ObserveInt64(m.limit, int64(g.limiter.Limit()))
-		o.ObserveInt64(m.flight, int64(g.limiter.Inflight()))
-		o.ObserveInt64(m.queued, int64(g.queued()))
+		o.ObserveInt64(limit, int64(g.limiter.Limit()))
+		o.ObserveInt64(flight, int64(g.limiter.Inflight()))
+		o.ObserveInt64(queued, int64(g.queued()))
 		for i, attrs := range m.sources {
-			o.ObserveFloat64(m.pressed, float64(m.pressure[i].Load())/1e6, attrs)
+			o.ObserveFloat64(pressure, float64(m.pressure[i].Load())/1e6, attrs)
 		}
 		return nil
-	}, m.limit, m.flight, m.queued, m.pressed)
-	return m, errors.Join(errs[:]...)
+	}, limit, flight, queued, pressure)
+	return m, err
 }
 
 func (m *metrics) admitted(ctx context.Context, p Priority) { m.calls.Add(ctx, 1, m.in[p]) }

@@ -66,14 +66,10 @@ func New(cfg Config) (*Consumer, error) {
 	if cfg.Meter == nil {
 		cfg.Meter = otel.Meter(scope)
 	}
-	m, err := newMetrics(cfg.Meter, cfg.Group)
-	if err != nil {
-		return nil, fmt.Errorf("stream: metrics: %w", err)
-	}
 	c := &Consumer{
 		cfg:     cfg,
 		retryOf: make(map[string]string, len(cfg.Topics)),
-		metrics: m,
+		metrics: newMetrics(cfg.Meter, cfg.Group),
 		faults:  newAllowance(cfg.Kafka.MaxFaultsPerMinute),
 		lanes:   make(map[place]*lane),
 		// A state that may change many times a second is worth a line now and then.

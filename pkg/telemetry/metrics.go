@@ -1,10 +1,15 @@
 package telemetry
 
 import (
+	"context"
+	goruntime "runtime"
+	"runtime/debug"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/otlptranslator"
 	"go.opentelemetry.io/contrib/instrumentation/runtime"
+	"go.opentelemetry.io/otel/attribute"
 	otelprom "go.opentelemetry.io/otel/exporters/prometheus"
 	"go.opentelemetry.io/otel/metric"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
@@ -26,16 +31,35 @@ func prometheusReader(registry *prometheus.Registry) (sdkmetric.Reader, error) {
 	)
 }
 
-// secondsView gives every histogram in seconds the same buckets, so that the
-// parts of a path can be compared and added up on one dashboard. They reach
-// from half a millisecond, a cached read, to ten seconds, the longest deadline.
-func secondsView() sdkmetric.View {
-	return sdkmetric.NewView(
-		sdkmetric.Instrument{Kind: sdkmetric.InstrumentKindHistogram, Unit: "s"},
-		sdkmetric.Stream{Aggregation: sdkmetric.AggregationExplicitBucketHistogram{
-			Boundaries: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
-		}},
-	)
+// libraryView gives the histograms that libraries make the buckets of ours, so
+// that the parts of a path can be compared on one dashboard. Ours bring their own:
+// a view would overrule them.
+func libraryView(i sdkmetric.Instrument) (sdkmetric.Stream, bool) {
+	buckets, ok := libraryBuckets[i.Name]
+	return sdkmetric.Stream{
+		Name: i.Name, Description: i.Description, Unit: i.Unit,
+		Aggregation: sdkmetric.AggregationExplicitBucketHistogram{Boundaries: buckets},
+	}, ok
+}
+
+// showBuild tells what runs. The revision is empty in a binary that was built
+// outside its repository.
+func showBuild(provider metric.MeterProvider, version string) {
+	revision := ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				revision = s.Value
+			}
+		}
+	}
+	what := metric.WithAttributes(attribute.String("version", version), attribute.String("revision", revision),
+		attribute.String("go.version", goruntime.Version()))
+	newBuildInfoGauge(provider.Meter("example.com/ballast/pkg/telemetry"), metric.WithInt64Callback(
+		func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(1, what)
+			return nil
+		}))
 }
 
 // startRuntime measures the Go runtime: goroutines, heap, garbage collection.

@@ -73,7 +73,7 @@ func Start(ctx context.Context, cfg Config) (*Telemetry, error) {
 	if err := t.startTraces(ctx, cfg.TracesFile, res); err != nil {
 		return nil, errors.Join(err, t.Shutdown(ctx))
 	}
-	if err := t.startMetrics(ctx, res); err != nil {
+	if err := t.startMetrics(ctx, cfg, res); err != nil {
 		return nil, errors.Join(variable("OTEL_METRICS_EXPORTER", err), t.Shutdown(ctx))
 	}
 	t.Metrics = promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
@@ -124,13 +124,13 @@ func (t *Telemetry) startLogs(ctx context.Context, cfg Config, res *resource.Res
 	return nil
 }
 
-func (t *Telemetry) startMetrics(ctx context.Context, res *resource.Resource) error {
+func (t *Telemetry) startMetrics(ctx context.Context, cfg Config, res *resource.Resource) error {
 	reader, err := prometheusReader(t.Registry)
 	if err != nil {
 		return err
 	}
 	opts := []sdkmetric.Option{
-		sdkmetric.WithReader(reader), sdkmetric.WithResource(res), sdkmetric.WithView(secondsView()),
+		sdkmetric.WithReader(reader), sdkmetric.WithResource(res), sdkmetric.WithView(libraryView),
 		// A label that grows without bound must cost a series called "overflow",
 		// not the process.
 		sdkmetric.WithCardinalityLimit(2000),
@@ -146,6 +146,7 @@ func (t *Telemetry) startMetrics(ctx context.Context, res *resource.Resource) er
 	provider := sdkmetric.NewMeterProvider(opts...)
 	t.stops = append(t.stops, provider.Shutdown)
 	otel.SetMeterProvider(provider)
+	showBuild(provider, cfg.Version)
 	return startRuntime(provider)
 }
 

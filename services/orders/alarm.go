@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -28,11 +27,8 @@ const countTimeout = time.Second
 // newAlarm also exports what unfinished counts, which every scrape asks anew.
 func newAlarm(logger *slog.Logger, unfinished func(context.Context) (map[order.Status]int64, error)) (*alarm, error) {
 	meter := otel.Meter("example.com/ballast/services/orders")
-	failing, err1 := meter.Int64Counter("orders.compensation.resends",
-		metric.WithDescription("Undoings that were not answered in time and were sent again."))
-	open, err2 := meter.Int64ObservableGauge("orders.unfinished", metric.WithDescription("Orders that have not ended, by status."))
-	stuck, err3 := meter.Int64ObservableGauge("orders.needs_operator", metric.WithDescription("Orders that only a person can end."))
-	_, err4 := meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+	open, stuck := newUnfinishedGauge(meter), newNeedsOperatorGauge(meter)
+	_, err := meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
 		ctx, cancel := context.WithTimeout(ctx, countTimeout)
 		defer cancel()
 		counts, err := unfinished(ctx)
@@ -45,10 +41,10 @@ func newAlarm(logger *slog.Logger, unfinished func(context.Context) (map[order.S
 		o.ObserveInt64(stuck, counts[order.NeedsOperator])
 		return nil
 	}, open, stuck)
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("alarm: metrics: %w", err)
 	}
-	return &alarm{logger: logger, failing: failing}, nil
+	return &alarm{logger: logger, failing: newCompensationResendsCounter(meter)}, nil
 }
 
 // committed looks at orders that were just written. Nothing is written to an

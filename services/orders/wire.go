@@ -66,12 +66,9 @@ func openStores(host *service.Host, cfg Config, db *pg.Pools, signal func()) (ap
 
 // watch follows orders.events for the streams of this process, and for its cache.
 func watch(ctx context.Context, host *service.Host, cfg Config, reads *cache.Orders) (*events.Watchers, error) {
-	watchers, err := events.NewWatchers(func() int {
+	watchers := events.NewWatchers(func() int {
 		return int(host.Flags.Number(ctx, "orders.watch-limit", float64(cfg.WatchLimit), ""))
 	})
-	if err != nil {
-		return nil, err
-	}
 	changes, err := feed.Open(ctx, feed.Config{Client: cfg.Kafka.Options("orders"), Topics: []string{events.OrderEvents}, Logger: host.Logger})
 	if err != nil {
 		return nil, err

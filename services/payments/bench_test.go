@@ -23,13 +23,10 @@ func BenchmarkCharge(b *testing.B) {
 	const batch, inFlight = 128, 1024
 	pool := testkit.Postgres(b, postgres.Migrations())
 	store := postgres.New(pool, events.Encode, func() {})
-	exec, err := executor.New(executor.Config{
+	exec := executor.New(executor.Config{
 		Store: store, Gateway: newBank(1, 0), Logger: slog.New(slog.DiscardHandler), Meter: noop.Meter{}, Transient: pg.Transient,
 		Concurrency: 64, MaxOpen: inFlight, Lease: time.Minute, CallTimeout: time.Second, Poll: time.Second,
 	})
-	if err != nil {
-		b.Fatal(err)
-	}
 	go func() { _ = exec.Run(b.Context()) }()
 	for b.Loop() {
 		var commands []payment.Command

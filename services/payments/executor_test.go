@@ -51,13 +51,10 @@ const (
 // start runs an executor until stop, or the end of the test.
 func (b bundle) start(store executor.Store, gateway executor.Gateway) (exec *executor.Executor, stop func()) {
 	b.t.Helper()
-	exec, err := executor.New(executor.Config{
+	exec = executor.New(executor.Config{
 		Store: store, Gateway: gateway, Logger: slog.New(slog.DiscardHandler), Meter: noop.Meter{}, Transient: pg.Transient,
 		Concurrency: 8, MaxOpen: 256, Lease: testLease, CallTimeout: testCall, Poll: 10 * time.Millisecond,
 	})
-	if err != nil {
-		b.t.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(b.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- exec.Run(ctx) }()

@@ -82,28 +82,18 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 		return err
 	}
 	host.OnClose("provider", func(context.Context) error { provider.Close(); return nil })
-	exec, err := executor.New(executor.Config{
+	exec := executor.New(executor.Config{
 		Store: store, Gateway: guarded, Logger: host.Logger, Meter: otel.Meter("payments"), Transient: pg.Transient,
 		Concurrency: cfg.ProviderConcurrency, MaxOpen: cfg.MaxOpen, Lease: cfg.Lease, CallTimeout: cfg.callTimeout(), Poll: cfg.LeasePoll,
 	})
-	if err != nil {
-		return err
-	}
-	found, err := report(otel.Meter("payments"))
-	if err != nil {
-		return err
-	}
 	books := reconcile.New(reconcile.Config{
-		Provider: book{provider}, Book: store, Logger: host.Logger, Grace: cfg.ReconcileGrace, Found: found,
+		Provider: book{provider}, Book: store, Logger: host.Logger, Grace: cfg.ReconcileGrace, Found: report(otel.Meter("payments")),
 	})
 	leader := host.Lease(pool, "reconcile")
 	if err := consume(host, cfg, store, exec, db.Work.Guard); err != nil {
 		return err
 	}
-	webhooks, err := takeWebhooks(host, cfg, pool, store, db.Work.Guard)
-	if err != nil {
-		return err
-	}
+	webhooks := takeWebhooks(host, cfg, pool, store, db.Work.Guard)
 	host.Go("relay", relay.Run)
 	host.Go("executor", exec.Run)
 	host.Go("reconciler", func(ctx context.Context) error {

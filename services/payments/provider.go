@@ -81,16 +81,11 @@ func intent(i gateway.Intent) reconcile.Intent {
 
 // report returns what shows a reconciliation's result as metrics: an alarm
 // watches the differences, and that runs go on.
-func report(meter metric.Meter) (func(context.Context, payment.Reconciliation), error) {
-	runs, err1 := meter.Int64Counter("ballast.payments.reconcile.runs",
-		metric.WithDescription("Comparisons of the ledger with the provider's book that were finished."))
-	differences, err2 := meter.Int64Gauge("ballast.payments.reconcile.differences",
-		metric.WithDescription("Differences that the latest comparison found."))
-	compared, err3 := meter.Int64Counter("ballast.payments.reconcile.compared",
-		metric.WithDescription("Payment intents of the provider that were compared."))
+func report(meter metric.Meter) func(context.Context, payment.Reconciliation) {
+	runs, compared, differences := newReconcileRunsCounter(meter), newReconcileComparedCounter(meter), newReconcileDifferencesGauge(meter)
 	return func(ctx context.Context, r payment.Reconciliation) {
 		runs.Add(ctx, 1)
 		differences.Record(ctx, int64(len(r.Differences)))
 		compared.Add(ctx, r.Compared)
-	}, errors.Join(err1, err2, err3)
+	}
 }

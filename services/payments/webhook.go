@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/metric"
 
 	"example.com/ballast/pkg/batch"
 	"example.com/ballast/pkg/edge"
@@ -30,12 +28,11 @@ const maxNotices = 256
 // takeWebhooks mounts the endpoint, unless no secret is set: then the leases
 // alone find what a dead process has left. While the guard is open the provider is
 // told to come again.
-func takeWebhooks(host *service.Host, cfg Config, pool *pgxpool.Pool, store *postgres.Store, guard *resilience.Guard) (mount func(*edge.Server), err error) {
+func takeWebhooks(host *service.Host, cfg Config, pool *pgxpool.Pool, store *postgres.Store, guard *resilience.Guard) (mount func(*edge.Server)) {
 	if cfg.WebhookSecret == "" {
-		return func(*edge.Server) {}, nil
+		return func(*edge.Server) {}
 	}
-	outside, err1 := otel.Meter("payments").Int64Counter("ballast.payments.webhook.outside",
-		metric.WithDescription("Events older or newer than the inbox remembers."))
+	outside := newWebhookOutsideCounter(otel.Meter("payments"))
 	limits := batch.Config{MaxBatch: maxNotices, MaxQueue: 4 * maxNotices, Workers: 1, Timeout: 4 * time.Second}
 	batches := batch.New(limits, func(ctx context.Context, notices []payment.Notice) []batch.Result[payment.Noticed] {
 		results := make([]batch.Result[payment.Noticed], len(notices))
@@ -51,13 +48,10 @@ func takeWebhooks(host *service.Host, cfg Config, pool *pgxpool.Pool, store *pos
 		}
 		return results
 	})
-	handler, err2 := webhook.New(webhook.Config{
+	handler := webhook.New(webhook.Config{
 		Secret: string(cfg.WebhookSecret), Notice: batches.Do, Logger: host.Logger, Meter: otel.Meter("payments"),
 	})
-	if err := errors.Join(err1, err2); err != nil {
-		return nil, err
-	}
 	host.Go("webhooks", batches.Run)
 	host.Go("inbox", func(ctx context.Context) error { return inbox.Maintain(ctx, pool, inboxWindow, host.Logger) })
-	return func(server *edge.Server) { server.Handle("POST /webhooks/provider", handler) }, nil
+	return func(server *edge.Server) { server.Handle("POST /webhooks/provider", handler) }
 }

@@ -2,7 +2,6 @@ package events
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 
@@ -31,25 +30,19 @@ type Watchers struct {
 }
 
 // NewWatchers makes an empty set; limit is how many subscriptions there may be.
-func NewWatchers(limit func() int) (*Watchers, error) {
-	w := &Watchers{limit: limit, orders: make(map[ids.ID][]*Subscription)}
+func NewWatchers(limit func() int) *Watchers {
 	meter := otel.Meter("example.com/ballast/services/orders/internal/events")
-	var errs [3]error
-	w.refused, errs[0] = meter.Int64Counter("orders.watchers.refused", metric.WithDescription("Streams that found no place."))
-	w.missed, errs[1] = meter.Int64Counter("orders.watchers.missed", metric.WithDescription("Events that a slow stream had to read from the store."))
-	_, errs[2] = meter.Int64ObservableGauge("orders.watchers", metric.WithDescription("Streams at this moment."),
-		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			o.Observe(int64(w.count))
-			return nil
-		}))
-	for _, err := range errs {
-		if err != nil {
-			return nil, fmt.Errorf("watchers: metrics: %w", err)
-		}
+	w := &Watchers{
+		limit: limit, orders: make(map[ids.ID][]*Subscription),
+		refused: newWatchersRefusedCounter(meter), missed: newWatchersMissedCounter(meter),
 	}
-	return w, nil
+	newWatchersGauge(meter, metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		o.Observe(int64(w.count))
+		return nil
+	}))
+	return w
 }
 
 // Tell is for the feed: it decodes the events that somebody waits for, which is

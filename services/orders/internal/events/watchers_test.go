@@ -12,22 +12,13 @@ import (
 	"example.com/ballast/services/orders/internal/order"
 )
 
-func watchers(t *testing.T, limit int) *Watchers {
-	t.Helper()
-	w, err := NewWatchers(func() int { return limit })
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
-
 func resent(id ids.ID, version int64) message.Message {
 	return Codec{}.Event(order.Recorded{Order: id, Version: version, At: at, Event: order.StepResent{Step: order.Charge}}, "")
 }
 
 func TestWatchersHearOfTheirOrder(t *testing.T) {
 	t.Parallel()
-	w, other := watchers(t, 3), ids.New()
+	w, other := NewWatchers(func() int { return 3 }), ids.New()
 	var mine [2]*Subscription
 	for i := range mine {
 		s, err := w.Subscribe(t.Context(), id)
@@ -61,7 +52,7 @@ func TestWatchersHearOfTheirOrder(t *testing.T) {
 // it is told so; what can't be read, too.
 func TestASlowWatcherTakesNoMemory(t *testing.T) {
 	t.Parallel()
-	w := watchers(t, 1)
+	w := NewWatchers(func() int { return 1 })
 	s, err := w.Subscribe(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +76,7 @@ func TestASlowWatcherTakesNoMemory(t *testing.T) {
 
 func TestPlacesAreBoundedAndComeFree(t *testing.T) {
 	t.Parallel()
-	w := watchers(t, 2)
+	w := NewWatchers(func() int { return 2 })
 	subscribe := func() *Subscription {
 		t.Helper()
 		s, err := w.Subscribe(t.Context(), ids.New())
@@ -109,7 +100,7 @@ func TestPlacesAreBoundedAndComeFree(t *testing.T) {
 // TestWatchersComeAndGoWhileTheFeedRuns is for the race detector.
 func TestWatchersComeAndGoWhileTheFeedRuns(t *testing.T) {
 	t.Parallel()
-	w := watchers(t, 100)
+	w := NewWatchers(func() int { return 100 })
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
@@ -139,7 +130,7 @@ func TestWatchersComeAndGoWhileTheFeedRuns(t *testing.T) {
 // leaves room for the others.
 func TestOneOrderTakesNotEveryPlace(t *testing.T) {
 	t.Parallel()
-	w := watchers(t, 10*maxPerOrder)
+	w := NewWatchers(func() int { return 10 * maxPerOrder })
 	for range maxPerOrder {
 		if _, err := w.Subscribe(t.Context(), id); err != nil {
 			t.Fatal(err)

@@ -17,7 +17,6 @@ package executor
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -98,21 +97,17 @@ type holding struct {
 	version int64
 }
 
-// New returns an executor that Run starts. It fails only when the meter refuses
-// an instrument.
-func New(cfg Config) (*Executor, error) {
+// New returns an executor that Run starts.
+func New(cfg Config) *Executor {
 	e := &Executor{
 		cfg: cfg,
 		// Twice what pauses the consumer: the batch that is under way still fits.
 		queue: make(chan item, 2*cfg.MaxOpen),
 		held:  make(map[holding]struct{}),
 	}
-	var err error
-	if e.metrics, err = newMetrics(cfg.Meter, e.Open, e.stuck.Load); err != nil {
-		return nil, fmt.Errorf("executor: %w", err)
-	}
+	e.metrics = newMetrics(cfg.Meter, e.Open, e.stuck.Load)
 	e.saver = e.newSaver()
-	return e, nil
+	return e
 }
 
 // Offer hands over open payments after the commit that leased them to this

@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -51,17 +50,12 @@ type handler struct {
 	failures rate.Sometimes
 }
 
-// New returns the handler. It fails only when the meter refuses an instrument.
-func New(cfg Config) (http.Handler, error) {
-	duration, err := cfg.Meter.Float64Histogram("ballast.payments.webhook.duration",
-		metric.WithUnit("s"), metric.WithDescription("Events of the provider by what they led to."))
-	if err != nil {
-		return nil, fmt.Errorf("webhook: %w", err)
-	}
+// New returns the handler.
+func New(cfg Config) http.Handler {
 	return &handler{
-		cfg: cfg, duration: duration,
+		cfg: cfg, duration: newWebhookDurationHistogram(cfg.Meter),
 		refusals: rate.Sometimes{First: 1, Interval: time.Second}, failures: rate.Sometimes{First: 1, Interval: time.Second},
-	}, nil
+	}
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {

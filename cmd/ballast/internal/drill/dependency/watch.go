@@ -100,9 +100,9 @@ func (o *observation) look(now *snapshot) {
 	defer o.mu.Unlock()
 	o.quiet = true
 	for _, m := range now.metrics {
-		for group := range m.Values("ballast_stream_paused", "group") {
-			for reason := range m.Values("ballast_stream_paused", "reason") {
-				if m.Sum("ballast_stream_paused", "group="+group, "reason="+reason) > 0 {
+		for group := range m.Values("stream_paused", "group") {
+			for reason := range m.Values("stream_paused", "reason") {
+				if m.Sum("stream_paused", "group="+group, "reason="+reason) > 0 {
 					o.paused[group+" ("+reason+")"], o.quiet = true, false
 				}
 			}
@@ -118,8 +118,8 @@ func (o *observation) compare(dependency string, before, after *snapshot) {
 		return after.metrics[service].Sum(name, labels...) - before.metrics[service].Sum(name, labels...)
 	}
 	for _, service := range services {
-		o.deadLetters += gained(service, "ballast_stream_dead_letters_total")
-		o.setAside += gained(service, "ballast_stream_set_aside_total")
+		o.deadLetters += gained(service, "stream_dead_letters_total")
+		o.setAside += gained(service, "stream_set_aside_total")
 		o.stale += gained(service, "cache_requests_total", "result=stale") + gained(service, "cache_requests_total", "result=degraded")
 		if only != "" && only != service {
 			continue

@@ -207,7 +207,7 @@ func (p *play) waiting(ctx context.Context) (float64, error) {
 		if err != nil {
 			return 0, err
 		}
-		sum += m.Sum("ballast_stream_lag") + m.Sum("outbox_depth")
+		sum += m.Sum("stream_lag") + m.Sum("outbox_depth")
 	}
 	return sum, nil
 }

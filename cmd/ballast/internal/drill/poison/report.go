@@ -29,9 +29,9 @@ func (p *play) work(ctx context.Context) (work, error) {
 		if err != nil {
 			return w, err
 		}
-		w.taken += m.Sum("ballast_stream_broker_wait_seconds")
-		w.handled += m.Total("ballast_stream_batch")
-		w.calls += m.Sum("ballast_payments_provider_call_duration_seconds")
+		w.taken += m.Sum("stream_broker_wait_seconds")
+		w.handled += m.Total("stream_batch")
+		w.calls += m.Sum("payments_provider_call_duration_seconds")
 	}
 	return w, nil
 }
