@@ -59,12 +59,18 @@ type platform struct {
 // Its services get the given settings, such as RESEND_AFTER=1s.
 func start(t *testing.T, env ...string) *platform {
 	t.Helper()
+	return startWith(t, nil, env...)
+}
+
+// startWith is start with further flags of `ballast up`.
+func startWith(t *testing.T, flags []string, env ...string) *platform {
+	t.Helper()
 	bin, err := binaries()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &platform{t: t, home: stack.Home(t.TempDir()), bin: bin, env: env}
-	out, err := p.run("up", "--detach", "--broker", broker, "--port-base", fmt.Sprint(freeBase(t)))
+	out, err := p.run(append([]string{"up", "--detach", "--broker", broker, "--port-base", fmt.Sprint(freeBase(t))}, flags...)...)
 	if err != nil {
 		t.Fatalf("up: %v\n%s", err, out)
 	}

@@ -198,6 +198,8 @@ func (u *upper) tracing(child string) map[string]string {
 	}
 	env := map[string]string{"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
 	unless(env, "OTEL_BSP_SCHEDULE_DELAY", spanDelay)
+	// The collector can keep only what it is sent: it decides, not the services.
+	unless(env, "OTEL_TRACES_SAMPLER", "parentbased_always_on")
 	if u.endpoints.Collector == "" {
 		env["TRACES_FILE"] = u.Home.Path("traces", child+".jsonl")
 		return env

@@ -115,6 +115,7 @@ func TestObserversSeeEveryProcess(t *testing.T) {
 	wantEnv := []string{
 		"OTEL_BSP_SCHEDULE_DELAY=500", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:9032", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
 		"OTEL_LOGS_EXPORTER=none", "OTEL_METRICS_EXPORTER=none", "OTEL_TRACES_EXPORTER=otlp",
+		"OTEL_TRACES_SAMPLER=parentbased_always_on",
 	}
 	if diff := cmp.Diff(wantEnv, settings(t, children, "payments-2", "OTEL_")); diff != "" {
 		t.Error(diff)
