@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,12 +58,13 @@ func root(kill context.Context) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	home := cmd.PersistentFlags().String("home", string(stack.DefaultHome), "directory with the stack's data, logs and keys")
+	home := cmd.PersistentFlags().String("home", cmp.Or(os.Getenv("BALLAST_HOME"), string(stack.DefaultHome)),
+		"directory with the stack's data, logs and keys; the variable BALLAST_HOME names another default")
 	at := func() stack.Home { return stack.Home(*home) }
 	cmd.AddCommand(
 		upCommand(kill, at), downCommand(at), restartCommand(at), statusCommand(at), tokenCommand(at),
 		replayCommand(at), reconcileCommand(at), loadCommand(at), orderCommand(at),
-		flagCommand(at), dlqCommand(at), drillCommand(), brokerCommand(), miniredisCommand(), toxiproxyCommand(),
+		flagCommand(at), dlqCommand(at), sqlCommand(at), queryCommand(at), drillCommand(), brokerCommand(), miniredisCommand(), toxiproxyCommand(),
 	)
 	return cmd
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"example.com/ballast/cmd/ballast/internal/stack"
+	"example.com/ballast/pkg/testkit"
 )
 
 // TestMain lets the test binary be ballast, and under the names of the services,
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) {
 	case os.Getenv("BALLAST_TEST_MAIN") != "":
 		main()
 	default:
-		os.Exit(m.Run())
+		testkit.Main(m)
 	}
 }
 

@@ -57,8 +57,9 @@ type Config struct {
 type Reconciler struct {
 	cfg Config
 	mu  sync.Mutex
-	// undecided were still on their way: the next scheduled run looks at them
-	// again, because its own time begins where the last one's ended.
+	// undecided were still on their way, or differ: the next scheduled run looks at
+	// them again, because its own time begins where the last one's ended. So a
+	// difference is reported by every run until somebody has mended it.
 	undecided map[suspected]struct{}
 }
 
@@ -280,6 +281,7 @@ func (r *run) examine(ctx context.Context) error {
 		}
 		for _, problem := range compare(a, i) {
 			r.differ(s, problem)
+			undecided[s] = struct{}{}
 		}
 	}
 	r.undecided = undecided
