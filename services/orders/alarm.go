@@ -20,13 +20,16 @@ type alarm struct {
 	failing metric.Int64Counter
 }
 
+// scope names this service's metrics.
+const scope = "example.com/ballast/services/orders"
+
 // countTimeout bounds the counting at each scrape, so that a database that is
 // away does not take the other metrics with it.
 const countTimeout = time.Second
 
 // newAlarm also exports what unfinished counts, which every scrape asks anew.
 func newAlarm(logger *slog.Logger, unfinished func(context.Context) (map[order.Status]int64, error)) (*alarm, error) {
-	meter := otel.Meter("example.com/ballast/services/orders")
+	meter := otel.Meter(scope)
 	open, stuck := newUnfinishedGauge(meter), newNeedsOperatorGauge(meter)
 	_, err := meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
 		ctx, cancel := context.WithTimeout(ctx, countTimeout)
@@ -50,14 +53,14 @@ func newAlarm(logger *slog.Logger, unfinished func(context.Context) (map[order.S
 // committed looks at orders that were just written. Nothing is written to an
 // order that stays in NEEDS_OPERATOR but another contradiction, and nothing to
 // one that has been re-sent but what ends its wait.
-func (a *alarm) committed(ctx context.Context, states []order.State) {
-	for _, s := range states {
-		switch {
+func (a *alarm) committed(ctx context.Context, changes []order.Change) {
+	for _, c := range changes {
+		switch s := c.After; {
 		case s.Status == order.NeedsOperator:
 			a.logger.ErrorContext(ctx, "an order needs an operator: ballast order show "+s.ID.String(),
 				"order", s.ID.String(), "version", s.Version, "detail", s.Detail)
 		case s.Status == order.Cancelling && s.Resends > 0:
-			a.failing.Add(ctx, 1, metric.WithAttributes(attribute.String("step", s.Awaits().String())))
+			a.failing.Add(ctx, 1, metric.WithAttributes(attribute.String("step", s.Awaits().Name())))
 			a.logger.WarnContext(ctx, "undoing is not answered, it was asked for again", "order", s.ID.String(),
 				"step", s.Awaits().String(), "resends", s.Resends, "since", s.Since, "next_look", s.Deadline)
 		}

@@ -22,14 +22,19 @@ func TestTheAlarmTellsWhatPeopleMustKnow(t *testing.T) {
 		t.Fatal(err)
 	}
 	stuck, failing := ids.New(), ids.New()
-	a.committed(t.Context(), []order.State{
+	states := []order.State{
 		{ID: ids.New(), Status: order.Placed},
 		{ID: ids.New(), Status: order.Reserved, Resends: 1},
 		{ID: ids.New(), Status: order.Cancelling},
 		{ID: failing, Status: order.Cancelling, Resends: 2, Undo: order.Steps(0).With(order.Charge), Since: time.Now()},
 		{ID: ids.New(), Status: order.Cancelled},
 		{ID: stuck, Status: order.NeedsOperator, Detail: "undoing charging the payment was never answered"},
-	})
+	}
+	changes := make([]order.Change, len(states))
+	for i := range states {
+		changes[i].After = states[i]
+	}
+	a.committed(t.Context(), changes)
 	got := strings.Split(strings.TrimSpace(lines.String()), "\n")
 	if len(got) != 2 {
 		t.Fatalf("%d lines, want 2:\n%s", len(got), lines.String())

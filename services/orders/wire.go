@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"go.opentelemetry.io/otel"
 
 	"example.com/ballast/pkg/feed"
 	"example.com/ballast/pkg/ids"
@@ -45,17 +46,23 @@ func openKafka(ctx context.Context, host *service.Host, cfg Config) (*kgo.Client
 }
 
 // openStores makes the same store twice, on the connections of people and on
-// those of the work. Whatever they commit wakes the relay and may call a person.
+// those of the work. Whatever they commit is measured, wakes the relay and may
+// call a person.
 func openStores(host *service.Host, cfg Config, db *pg.Pools, signal func()) (api, work *postgres.Store, err error) {
 	alarm, err := newAlarm(host.Logger, func(ctx context.Context) (map[order.Status]int64, error) { return work.Unfinished(ctx) })
 	if err != nil {
 		return nil, nil, err
 	}
+	sagas, err := newSagas(otel.Meter(scope))
+	if err != nil {
+		return nil, nil, err
+	}
 	c := postgres.Config{
 		Pool: db.API.Pool, Codec: events.Codec{}, Policy: cfg.policy(), Now: time.Now,
-		Committed: func(ctx context.Context, states []order.State) {
+		Committed: func(ctx context.Context, changes []order.Change) {
 			signal()
-			alarm.committed(ctx, states)
+			sagas.committed(ctx, changes)
+			alarm.committed(ctx, changes)
 		},
 	}
 	api = postgres.New(c)

@@ -76,6 +76,20 @@ const (
 	Ship    Step = 3
 )
 
+// Name is the step in metrics.
+func (s Step) Name() string {
+	switch s {
+	case Reserve:
+		return "reserve"
+	case Charge:
+		return "charge"
+	case Ship:
+		return "ship"
+	case NoStep:
+	}
+	return "none"
+}
+
 // Steps is a set of steps.
 type Steps uint8
 

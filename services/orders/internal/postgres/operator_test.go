@@ -41,10 +41,10 @@ func TestOrdersThatNeedAnOperatorAreFound(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var called []ids.ID
-	b.Committed = func(_ context.Context, states []order.State) {
-		for _, s := range states {
-			if s.Status == order.NeedsOperator {
-				called = append(called, s.ID)
+	b.Committed = func(_ context.Context, changes []order.Change) {
+		for _, c := range changes {
+			if c.After.Status == order.NeedsOperator {
+				called = append(called, c.After.ID)
 			}
 		}
 	}

@@ -54,7 +54,7 @@ func (s *Store) place(ctx context.Context, placements []order.Placement) ([]batc
 	for i, p := range placements {
 		state, exists := known[ownerOf(p)]
 		if n := fresh[ownerOf(p)]; n != nil {
-			state, exists = n.after, true
+			state, exists = n.After, true
 		}
 		if !exists {
 			n, err := s.price(p, products, at)
@@ -63,7 +63,7 @@ func (s *Store) place(ctx context.Context, placements []order.Placement) ([]batc
 				continue
 			}
 			fresh[ownerOf(p)] = n
-			state = n.after
+			state = n.After
 		}
 		if !bytes.Equal(state.RequestHash, p.RequestHash) {
 			results[i].Err = order.ErrKeyReused
@@ -94,7 +94,7 @@ func (s *Store) price(p order.Placement, products map[string]order.Product, at t
 		Lines: lines, Total: total, Country: p.Country,
 	}, at, s.Policy)
 	n := &newOrder{change: change{trace: p.Trace}, recipient: p.Recipient}
-	n.after.ID = event.ID
+	n.After.ID = event.ID
 	n.record([]order.Event{event}, []order.Command{command}, at)
 	return n, nil
 }
@@ -177,11 +177,11 @@ func (s *Store) insert(ctx context.Context, fresh map[owner]*newOrder, at time.T
 			if err != nil {
 				return nil, fmt.Errorf("encode recipient: %w", err)
 			}
-			named, addresses = append(named, n.after.ID), append(addresses, address)
+			named, addresses = append(named, n.After.ID), append(addresses, address)
 		}
 	}
 	slices.SortFunc(changes, func(a, b *change) int {
-		return cmp.Or(cmp.Compare(a.after.Customer, b.after.Customer), cmp.Compare(a.after.Key, b.after.Key))
+		return cmp.Or(cmp.Compare(a.After.Customer, b.After.Customer), cmp.Compare(a.After.Key, b.After.Key))
 	})
 	msgs, events := s.messages(changes, at)
 	b := &pgx.Batch{}
@@ -201,13 +201,13 @@ func insertArgs(changes []*change, at time.Time) pgx.StrictNamedArgs {
 		totals                                 []int64
 	)
 	for _, c := range changes {
-		o := c.after
+		o := c.After
 		customers, keys, hashes = append(customers, o.Customer), append(keys, o.Key), append(hashes, o.RequestHash)
 		currencies, totals, countries = append(currencies, o.Total.Currency), append(totals, o.Total.Minor), append(countries, o.Country)
 	}
 	return pgx.StrictNamedArgs{
 		"order_ids": orderIDs(changes), "customers": customers, "keys": keys, "hashes": hashes,
 		"currencies": currencies, "totals": totals, "countries": countries,
-		"status": int16(order.Placed), "at": at, "deadline": changes[0].after.Deadline,
+		"status": int16(order.Placed), "at": at, "deadline": changes[0].After.Deadline,
 	}
 }

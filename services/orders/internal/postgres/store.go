@@ -43,9 +43,9 @@ type Config struct {
 	Policy order.Policy
 	// Now is the clock. It is read once for a batch and stored in its events.
 	Now func() time.Time
-	// Committed is called after every commit that wrote events, with the
-	// orders as they are now: it wakes the relay.
-	Committed func(context.Context, []order.State)
+	// Committed is called after every commit that wrote events, with what it has
+	// added, once: it wakes the relay, and counts.
+	Committed func(context.Context, []order.Change)
 }
 
 // Store is safe for concurrent use.
@@ -60,18 +60,18 @@ func (s *Store) now() time.Time { return s.Now().UTC().Truncate(time.Microsecond
 
 // change is what one writer wants to add to one order.
 type change struct {
-	before, after order.State
-	events        []order.Recorded
-	commands      []order.Command
-	trace         string
+	order.Change
+
+	commands []order.Command
+	trace    string
 }
 
 // record appends decided events to a change.
 func (c *change) record(events []order.Event, commands []order.Command, at time.Time) {
 	for _, e := range events {
-		r := order.Recorded{Order: c.after.ID, Version: c.after.Version + 1, At: at, Event: e}
-		c.after = order.Evolve(c.after, r)
-		c.events = append(c.events, r)
+		r := order.Recorded{Order: c.After.ID, Version: c.After.Version + 1, At: at, Event: e}
+		c.After = order.Evolve(c.After, r)
+		c.Events = append(c.Events, r)
 	}
 	c.commands = append(c.commands, commands...)
 }
@@ -80,7 +80,7 @@ func (c *change) record(events []order.Event, commands []order.Command, at time.
 // they were decided.
 func (s *Store) messages(changes []*change, at time.Time) (msgs []message.Message, events []message.Message) {
 	for _, c := range changes {
-		for _, r := range c.events {
+		for _, r := range c.Events {
 			m := s.Codec.Event(r, c.trace)
 			events = append(events, m)
 			msgs = append(msgs, m)
@@ -100,7 +100,7 @@ type uuids = pgtype.FlatArray[[16]byte]
 func orderIDs(changes []*change) uuids {
 	list := make(uuids, len(changes))
 	for i, c := range changes {
-		list[i] = c.after.ID
+		list[i] = c.After.ID
 	}
 	return list
 }
@@ -119,14 +119,14 @@ func (s *Store) committed(ctx context.Context, changes []*change) {
 	if len(changes) == 0 {
 		return
 	}
-	states := make([]order.State, len(changes))
+	added := make([]order.Change, len(changes))
 	for i, c := range changes {
-		states[i] = c.after
+		added[i] = c.Change
 	}
-	s.Committed(ctx, states)
+	s.Committed(ctx, added)
 }
 
 // withEvents leaves out what changes nothing: duplicates are free.
 func withEvents(changes []*change) []*change {
-	return slices.DeleteFunc(changes, func(c *change) bool { return len(c.events) == 0 })
+	return slices.DeleteFunc(changes, func(c *change) bool { return len(c.Events) == 0 })
 }

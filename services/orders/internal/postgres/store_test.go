@@ -40,7 +40,7 @@ func setup(t *testing.T) *bundle {
 	}
 	b := &bundle{pool: testkit.Postgres(t, migrations), now: time.Date(2026, 1, 2, 3, 4, 5, 123456789, time.UTC)}
 	b.Store = postgres.New(postgres.Config{
-		Pool: b.pool, Codec: events.Codec{}, Committed: func(context.Context, []order.State) {}, Now: func() time.Time { return b.now },
+		Pool: b.pool, Codec: events.Codec{}, Committed: func(context.Context, []order.Change) {}, Now: func() time.Time { return b.now },
 		Policy: order.Policy{ResendAfter: 30 * time.Second, MaxResends: 3, CompensateAfter: 10 * time.Minute},
 	})
 	products := []order.Product{{SKU: "A", Price: gbp(255), Version: 1}, {SKU: "B", Price: gbp(339), Version: 1}}

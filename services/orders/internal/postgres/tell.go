@@ -48,17 +48,17 @@ func (s *Store) decide(told []order.Told, states map[ids.ID]order.State) ([]orde
 				verdicts[i].Err = order.ErrNotFound
 				continue
 			}
-			c = &change{before: state, after: state, trace: t.Trace}
+			c = &change{Change: order.Change{Before: state, After: state}, trace: t.Trace}
 			byOrder[t.Order] = c
 			changes = append(changes, c)
 		}
-		if t.OnlyAt != 0 && t.OnlyAt != c.after.Version {
-			verdicts[i] = order.Verdict{State: c.after, Err: order.ErrVersionChanged}
+		if t.OnlyAt != 0 && t.OnlyAt != c.After.Version {
+			verdicts[i] = order.Verdict{State: c.After, Err: order.ErrVersionChanged}
 			continue
 		}
-		events, commands, err := order.Decide(c.after, t.Fact, at, s.Policy)
+		events, commands, err := order.Decide(c.After, t.Fact, at, s.Policy)
 		c.record(events, commands, at)
-		verdicts[i] = order.Verdict{State: c.after, Err: err}
+		verdicts[i] = order.Verdict{State: c.After, Err: err}
 	}
 	return verdicts, withEvents(changes), at
 }

@@ -46,7 +46,7 @@ func (s *Store) update(ctx context.Context, db sender, changes []*change, at tim
 	if len(changes) == 0 {
 		return nil
 	}
-	slices.SortFunc(changes, func(a, b *change) int { return bytes.Compare(a.after.ID[:], b.after.ID[:]) })
+	slices.SortFunc(changes, func(a, b *change) int { return bytes.Compare(a.After.ID[:], b.After.ID[:]) })
 	msgs, events := s.messages(changes, at)
 	b := &pgx.Batch{}
 	b.Queue(lockOrders, pgx.StrictNamedArgs{"order_ids": orderIDs(changes)})
@@ -60,8 +60,8 @@ func updateArgs(changes []*change) pgx.StrictNamedArgs {
 	var c columns
 	readVersions := make([]int64, len(changes))
 	for i, change := range changes {
-		c.add(change.after)
-		readVersions[i] = change.before.Version
+		c.add(change.After)
+		readVersions[i] = change.Before.Version
 	}
 	return pgx.StrictNamedArgs{
 		"order_ids": c.ids, "read_versions": readVersions, "statuses": c.statuses, "opens": c.opens, "versions": c.versions,
@@ -80,7 +80,7 @@ func eventArgs(changes []*change, encoded []message.Message) pgx.StrictNamedArgs
 		ats      []time.Time
 	)
 	for _, c := range changes {
-		for _, r := range c.events {
+		for _, r := range c.Events {
 			m := encoded[len(orders)]
 			orders, versions, types = append(orders, r.Order), append(versions, r.Version), append(types, m.Type)
 			datas, ats = append(datas, m.Value), append(ats, r.At)
