@@ -23,6 +23,7 @@ func Options(brokers []string, clientID string) []kgo.Opt {
 		// Senders here batch before they produce: waiting for more only adds latency.
 		kgo.ProducerLinger(0),
 		kgo.DialTimeout(5 * time.Second),
+		kgo.WithHooks(newTraffic()),
 	}
 }
 

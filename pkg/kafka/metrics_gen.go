@@ -15,7 +15,7 @@ const (
 	// MetricProducedBytes is a counter in By. Bytes of acknowledged batches, as they go over the network.
 	//   - topic: topic
 	MetricProducedBytes = "kafka.produced.bytes"
-	// MetricConsumedMessages is a counter in {message}. Messages that were fetched.
+	// MetricConsumedMessages is a counter in {message}. Messages that were fetched, also those read again after a rebalance, and markers of transactions.
 	//   - topic: topic
 	MetricConsumedMessages = "kafka.consumed.messages"
 	// MetricConsumedBytes is a counter in By. Bytes of fetched batches, as they come over the network.
@@ -43,7 +43,7 @@ func newProducedBytesCounter(m metric.Meter) metric.Int64Counter {
 
 // newConsumedMessagesCounter makes the instrument of MetricConsumedMessages.
 func newConsumedMessagesCounter(m metric.Meter) metric.Int64Counter {
-	i, err := m.Int64Counter(MetricConsumedMessages, metric.WithUnit("{message}"), metric.WithDescription("Messages that were fetched."))
+	i, err := m.Int64Counter(MetricConsumedMessages, metric.WithUnit("{message}"), metric.WithDescription("Messages that were fetched, also those read again after a rebalance, and markers of transactions."))
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
 	}

@@ -9,19 +9,19 @@ import (
 
 // Names of the metrics.
 const (
-	// MetricStatements is a counter in {statement}. Statements sent, those of batches one by one.
-	//   - pool: pool of connections to Postgres
+	// MetricStatements is a counter in {statement}. Statements sent, those of batches one by one, and those that begin and end transactions.
+	//   - pool: pool of connections to Postgres: service-api for calls of people, service-work for all else
 	MetricStatements = "pg.statements"
-	// MetricTransactionOldest is a gauge in s. Age of the oldest open transaction of the database, by state of its session.
-	//   - state: whether it works or waits for its client (active, idle)
+	// MetricTransactionOldest is a gauge in s. Age of the oldest open transaction of the database. All processes see the same.
+	//   - state: whether it works or waits for its client, idle (active, idle)
 	MetricTransactionOldest = "pg.transaction.oldest"
-	// MetricReplicationSlotsRetained is a gauge in By. Log that the replication slot which lags most keeps from being removed.
+	// MetricReplicationSlotsRetained is a gauge in By. Log that the replication slot which lags most keeps from being removed. All processes see the same.
 	MetricReplicationSlotsRetained = "pg.replication.slots.retained"
 )
 
 // newStatementsCounter makes the instrument of MetricStatements.
 func newStatementsCounter(m metric.Meter) metric.Int64Counter {
-	i, err := m.Int64Counter(MetricStatements, metric.WithUnit("{statement}"), metric.WithDescription("Statements sent, those of batches one by one."))
+	i, err := m.Int64Counter(MetricStatements, metric.WithUnit("{statement}"), metric.WithDescription("Statements sent, those of batches one by one, and those that begin and end transactions."))
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
 	}
@@ -30,7 +30,7 @@ func newStatementsCounter(m metric.Meter) metric.Int64Counter {
 
 // newTransactionOldestGauge makes the instrument of MetricTransactionOldest.
 func newTransactionOldestGauge(m metric.Meter, opts ...metric.Float64ObservableGaugeOption) metric.Float64ObservableGauge {
-	i, err := m.Float64ObservableGauge(MetricTransactionOldest, append(opts, metric.WithUnit("s"), metric.WithDescription("Age of the oldest open transaction of the database, by state of its session."))...)
+	i, err := m.Float64ObservableGauge(MetricTransactionOldest, append(opts, metric.WithUnit("s"), metric.WithDescription("Age of the oldest open transaction of the database. All processes see the same."))...)
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
 	}
@@ -39,7 +39,7 @@ func newTransactionOldestGauge(m metric.Meter, opts ...metric.Float64ObservableG
 
 // newReplicationSlotsRetainedGauge makes the instrument of MetricReplicationSlotsRetained.
 func newReplicationSlotsRetainedGauge(m metric.Meter, opts ...metric.Int64ObservableGaugeOption) metric.Int64ObservableGauge {
-	i, err := m.Int64ObservableGauge(MetricReplicationSlotsRetained, append(opts, metric.WithUnit("By"), metric.WithDescription("Log that the replication slot which lags most keeps from being removed."))...)
+	i, err := m.Int64ObservableGauge(MetricReplicationSlotsRetained, append(opts, metric.WithUnit("By"), metric.WithDescription("Log that the replication slot which lags most keeps from being removed. All processes see the same."))...)
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
 	}

@@ -16,13 +16,14 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
 // Config says how to reach a database. Zero values take the defaults.
 type Config struct {
 	// URL of the database, e.g. postgres://user:password@host:5432/name.
 	URL string
-	// App names the process in pg_stat_activity and in PostgreSQL's logs.
+	// App names the pool in pg_stat_activity, in PostgreSQL's logs and in metrics.
 	App string
 	// MaxConns bounds the pool. The default, 8, suits two cores: work comes in
 	// batches, so a few connections keep the database busy.
@@ -92,11 +93,11 @@ func Open(ctx context.Context, config Config) (*pgxpool.Pool, error) {
 	if c.KeyLookups {
 		params["enable_seqscan"], params["enable_hashjoin"], params["enable_mergejoin"] = "off", "off", "off"
 	}
-	pc.ConnConfig.Tracer = otelpgx.NewTracer(
+	pc.ConnConfig.Tracer = newCounter(otelpgx.NewTracer(
 		otelpgx.WithSpanNameCtxFunc(otelpgx.SQLOperationName),
 		otelpgx.WithDisableSQLStatementInAttributes(), // Long, and always the same.
 		otelpgx.WithDisableConnectionDetailsInAttributes(),
-	)
+	), c.App)
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
 		return nil, fmt.Errorf("postgres pool: %w", err)
@@ -105,7 +106,10 @@ func Open(ctx context.Context, config Config) (*pgxpool.Pool, error) {
 		pool.Close()
 		return nil, err
 	}
-	if err := otelpgx.RecordStats(pool); err != nil {
+	// By the pool's own name: a service has two pools on one database, and under its
+	// name one would hide the other.
+	named := otelpgx.WithStatsAttributes(semconv.DBClientConnectionPoolName(c.App))
+	if err := otelpgx.RecordStats(pool, named); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("postgres pool metrics: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/metric"
 
 	"example.com/ballast/pkg/config"
 	"example.com/ballast/pkg/resilience"
@@ -58,7 +59,11 @@ func (s Settings) Validate() error {
 // Pools are the two halves of a service: what people wait for, and what goes on
 // by itself (consumers, relay, sweepers). They share the server and nothing else,
 // so neither can hold the other's connections or open its breaker.
-type Pools struct{ API, Work DB }
+type Pools struct {
+	API, Work DB
+
+	health metric.Registration
+}
 
 // DB is a pool and the guard that calls of it go through. As many calls as there
 // are connections pass the guard at once; more wait a moment, then are refused.
@@ -97,11 +102,17 @@ func Connect(ctx context.Context, s Settings, c Config, migrations fs.FS, wait W
 		p.API.Pool.Close()
 		return nil, err
 	}
+	if p.health, err = observe(p.Work.Pool); err != nil {
+		p.API.Pool.Close()
+		p.Work.Pool.Close()
+		return nil, fmt.Errorf("postgres metrics: %w", err)
+	}
 	return p, nil
 }
 
 // Close waits for the connections that are in use.
 func (p *Pools) Close(context.Context) error {
+	_ = p.health.Unregister() // It has no way to fail that matters here.
 	p.API.Pool.Close()
 	p.Work.Pool.Close()
 	return nil

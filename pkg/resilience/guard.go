@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go"
@@ -107,6 +108,8 @@ type Guard struct {
 	outer   failsafe.Executor[any]
 	budget  budget
 	metrics metrics
+
+	inFlight atomic.Int64
 }
 
 // New returns a Guard, registered with the global meter.
@@ -123,7 +126,11 @@ func New(cfg Config) (*Guard, error) {
 		WithDelayFunc(g.pause).
 		ReturnLastFailure().
 		Build()
-	places := bulkhead.NewBuilder[any](cfg.MaxConcurrent).WithMaxWaitTime(cfg.MaxWait).Build()
+	places := bulkhead.NewBuilder[any](cfg.MaxConcurrent).WithMaxWaitTime(cfg.MaxWait).
+		OnAcquired(func(failsafe.ExecutionEvent[any]) { g.inFlight.Add(1) }).
+		OnReleased(func(failsafe.ExecutionEvent[any]) { g.inFlight.Add(-1) }).
+		OnFull(func(e failsafe.ExecutionEvent[any]) { g.metrics.rejected.Add(e.Context(), 1, g.metrics.name) }).
+		Build()
 	g.outer = failsafe.With[any](retries, places)
 	if err := g.measure(); err != nil {
 		return nil, fmt.Errorf("guard of %s: %w", cfg.Name, err)

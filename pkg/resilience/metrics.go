@@ -13,6 +13,7 @@ import (
 type metrics struct {
 	duration        metric.Float64Histogram
 	retries, denied metric.Int64Counter
+	rejected        metric.Int64Counter
 	name            metric.MeasurementOption
 	outcome         map[string]metric.MeasurementOption
 }
@@ -22,7 +23,7 @@ func (g *Guard) measure() error {
 	dependency := attribute.String("dependency", g.cfg.Name)
 	m := metrics{
 		duration: newDependencyAttemptDurationHistogram(meter),
-		retries:  newDependencyRetriesCounter(meter), denied: newDependencyRetriesDeniedCounter(meter),
+		retries:  newDependencyRetriesCounter(meter), denied: newDependencyRetriesDeniedCounter(meter), rejected: newDependencyRejectedCounter(meter),
 		name:    metric.WithAttributeSet(attribute.NewSet(dependency)),
 		outcome: map[string]metric.MeasurementOption{},
 	}
@@ -30,13 +31,15 @@ func (g *Guard) measure() error {
 		m.outcome[o] = metric.WithAttributeSet(attribute.NewSet(dependency, attribute.String("outcome", o)))
 	}
 	g.metrics = m
-	state := newDependencyBreakerStateGauge(meter)
+	state, inFlight, limit := newDependencyBreakerStateGauge(meter), newDependencyInFlightGauge(meter), newDependencyLimitGauge(meter)
 	// Not a callback of the instrument: of several with one name, the first alone
 	// would be called, and the other guards would have no state.
 	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		o.ObserveInt64(state, int64(g.breaker.State()), m.name)
+		o.ObserveInt64(inFlight, g.inFlight.Load(), m.name)
+		o.ObserveInt64(limit, int64(g.cfg.MaxConcurrent), m.name) //nolint:gosec // as many goroutines never are
 		return nil
-	}, state)
+	}, state, inFlight, limit)
 	return err
 }
 

@@ -22,13 +22,13 @@ const (
 	// MetricDependencyRetriesDenied is a counter in {retry}. Retries that the budget refused.
 	//   - dependency: what is called
 	MetricDependencyRetriesDenied = "dependency.retries.denied"
-	// MetricDependencyInFlight is a gauge in {call}. Calls that run.
+	// MetricDependencyInFlight is a gauge in {call}. Attempts that have a place in the bulkhead.
 	//   - dependency: what is called
 	MetricDependencyInFlight = "dependency.in.flight"
-	// MetricDependencyLimit is a gauge in {call}. Calls that may run at once.
+	// MetricDependencyLimit is a gauge in {call}. Places of the bulkhead.
 	//   - dependency: what is called
 	MetricDependencyLimit = "dependency.limit"
-	// MetricDependencyRejected is a counter in {call}. Calls that found no place.
+	// MetricDependencyRejected is a counter in {call}. Attempts that found no place in time.
 	//   - dependency: what is called
 	MetricDependencyRejected = "dependency.rejected"
 	// MetricDependencyHedges is a counter in {attempt}. Second attempts of reads that were slow.
@@ -79,7 +79,7 @@ func newDependencyRetriesDeniedCounter(m metric.Meter) metric.Int64Counter {
 
 // newDependencyInFlightGauge makes the instrument of MetricDependencyInFlight.
 func newDependencyInFlightGauge(m metric.Meter, opts ...metric.Int64ObservableGaugeOption) metric.Int64ObservableGauge {
-	i, err := m.Int64ObservableGauge(MetricDependencyInFlight, append(opts, metric.WithUnit("{call}"), metric.WithDescription("Calls that run."))...)
+	i, err := m.Int64ObservableGauge(MetricDependencyInFlight, append(opts, metric.WithUnit("{call}"), metric.WithDescription("Attempts that have a place in the bulkhead."))...)
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
 	}
@@ -88,7 +88,7 @@ func newDependencyInFlightGauge(m metric.Meter, opts ...metric.Int64ObservableGa
 
 // newDependencyLimitGauge makes the instrument of MetricDependencyLimit.
 func newDependencyLimitGauge(m metric.Meter, opts ...metric.Int64ObservableGaugeOption) metric.Int64ObservableGauge {
-	i, err := m.Int64ObservableGauge(MetricDependencyLimit, append(opts, metric.WithUnit("{call}"), metric.WithDescription("Calls that may run at once."))...)
+	i, err := m.Int64ObservableGauge(MetricDependencyLimit, append(opts, metric.WithUnit("{call}"), metric.WithDescription("Places of the bulkhead."))...)
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
 	}
@@ -97,7 +97,7 @@ func newDependencyLimitGauge(m metric.Meter, opts ...metric.Int64ObservableGauge
 
 // newDependencyRejectedCounter makes the instrument of MetricDependencyRejected.
 func newDependencyRejectedCounter(m metric.Meter) metric.Int64Counter {
-	i, err := m.Int64Counter(MetricDependencyRejected, metric.WithUnit("{call}"), metric.WithDescription("Calls that found no place."))
+	i, err := m.Int64Counter(MetricDependencyRejected, metric.WithUnit("{call}"), metric.WithDescription("Attempts that found no place in time."))
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
 	}

@@ -1,45 +1,61 @@
 package resilience_test
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"go.opentelemetry.io/otel"
-	sdk "go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"example.com/ballast/pkg/resilience"
+	"example.com/ballast/pkg/testkit"
 )
 
-// TestEveryGuardShowsItsState: several guards of a process share one metric, and
-// each must be seen in it. Not parallel: the meter provider is the process's.
+// TestEveryGuardShowsItsState: several guards of a process share their metrics, and each
+// must be seen in them, with the calls that it holds and has refused. Not
+// parallel: the meter provider is the process's.
 func TestEveryGuardShowsItsState(t *testing.T) {
-	reader := sdk.NewManualReader()
-	before := otel.GetMeterProvider()
-	otel.SetMeterProvider(sdk.NewMeterProvider(sdk.WithReader(reader)))
-	t.Cleanup(func() { otel.SetMeterProvider(before) })
+	metrics := testkit.GlobalMetrics(t)
+	guards := map[string]*resilience.Guard{}
 	for _, name := range []string{"a", "b"} {
-		if _, err := resilience.New(resilience.Config{Name: name, Logger: slog.New(slog.DiscardHandler)}); err != nil {
+		g, err := resilience.New(resilience.Config{Name: name, MaxConcurrent: 1, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
 			t.Fatal(err)
 		}
+		guards[name] = g
 	}
-	var all metricdata.ResourceMetrics
-	if err := reader.Collect(t.Context(), &all); err != nil {
+	seen := func() map[string]float64 {
+		values, err := metrics.Values(t)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return values
+	}
+	err := resilience.Run(t.Context(), guards["b"], func(ctx context.Context) error {
+		err := resilience.Run(ctx, guards["b"], func(context.Context) error { return nil })
+		if !errors.Is(err, resilience.ErrFull) {
+			t.Error(err)
+		}
+		want := map[string]float64{
+			"dependency.breaker.state{dependency=a}": 0, "dependency.breaker.state{dependency=b}": 0,
+			"dependency.limit{dependency=a}": 1, "dependency.limit{dependency=b}": 1,
+			"dependency.in.flight{dependency=a}": 0, "dependency.in.flight{dependency=b}": 1,
+			"dependency.rejected{dependency=b}": 1,
+		}
+		if diff := cmp.Diff(want, seen()); diff != "" {
+			t.Error(diff)
+		}
+		return nil
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	states := map[string]int64{}
-	for _, scope := range all.ScopeMetrics {
-		for _, m := range scope.Metrics {
-			if gauge, ok := m.Data.(metricdata.Gauge[int64]); ok && m.Name == resilience.MetricDependencyBreakerState {
-				for _, point := range gauge.DataPoints {
-					name, _ := point.Attributes.Value("dependency")
-					states[name.AsString()] = point.Value
-				}
-			}
-		}
-	}
-	if diff := cmp.Diff(map[string]int64{"a": 0, "b": 0}, states); diff != "" {
-		t.Error(diff)
+	func() {
+		defer func() { _ = recover() }()
+		_ = resilience.Run(t.Context(), guards["b"], func(context.Context) error { panic("boom") })
+	}()
+	if n := seen()["dependency.in.flight{dependency=b}"]; n != 0 {
+		t.Errorf("%v in flight after the last call", n)
 	}
 }

@@ -90,7 +90,7 @@ func series(name string, attributes attribute.Set) string {
 	}
 	var labels []string
 	for _, kv := range attributes.ToSlice() {
-		labels = append(labels, fmt.Sprintf("%s=%s", kv.Key, kv.Value.Emit()))
+		labels = append(labels, fmt.Sprintf("%s=%s", kv.Key, kv.Value.String()))
 	}
 	return name + "{" + strings.Join(labels, ",") + "}"
 }

@@ -105,7 +105,7 @@ func startPostgres() (u, about string, err error) {
 	}
 	p, err := servers.Postgres{Dir: filepath.Join(dir, "data"), Settings: map[string]string{
 		"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB", "max_connections": "200",
-		"wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "256MB",
+		"max_wal_senders": "0", "max_wal_size": "256MB",
 	}}.Process(ctx)
 	if err != nil {
 		return "", "", err

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -24,32 +22,22 @@ type sagas struct {
 	undo    [order.Ship + 1]metric.MeasurementOption
 }
 
-func newSagas(meter metric.Meter) (*sagas, error) {
-	s := &sagas{outcome: map[order.Status]metric.MeasurementOption{
-		order.Confirmed: with("outcome", "confirmed"), order.Cancelled: with("outcome", "cancelled"),
-		order.NeedsOperator: with("outcome", "needs_operator"),
-	}}
+func newSagas(meter metric.Meter) *sagas {
+	s := &sagas{
+		transitions: newTransitionsCounter(meter), compensations: newCompensationsCounter(meter),
+		checkout: newCheckoutDurationHistogram(meter), step: newStepDurationHistogram(meter),
+		outcome: map[order.Status]metric.MeasurementOption{
+			order.Confirmed: with("outcome", "confirmed"), order.Cancelled: with("outcome", "cancelled"),
+			order.NeedsOperator: with("outcome", "needs_operator"),
+		},
+	}
 	for status := order.Placed; status <= order.NeedsOperator; status++ {
 		s.status[status] = with("status", status.String())
 	}
 	for step := order.Reserve; step <= order.Ship; step++ {
 		s.do[step], s.undo[step] = with("step", step.Name()), with("step", "undo_"+step.Name())
 	}
-	var errs [4]error
-	s.transitions, errs[0] = meter.Int64Counter("orders.transitions", metric.WithUnit("{order}"),
-		metric.WithDescription("Orders that came into a status."))
-	s.compensations, errs[1] = meter.Int64Counter("orders.compensations", metric.WithUnit("{step}"),
-		metric.WithDescription("Steps that were answered undone."))
-	s.checkout, errs[2] = meter.Float64Histogram("orders.checkout.duration", metric.WithUnit("s"),
-		metric.WithDescription("Time from placing an order to its end; one that an operator has resumed ends again."),
-		metric.WithExplicitBucketBoundaries(.01, .025, .05, .1, .25, .5, 1, 2, 5, 10, 30, 60, 300, 1800))
-	s.step, errs[3] = meter.Float64Histogram("orders.step.duration", metric.WithUnit("s"),
-		metric.WithDescription("Time from the event that sent a step's command to the event that its answer made."),
-		metric.WithExplicitBucketBoundaries(.005, .01, .025, .05, .1, .25, .5, 1, 2, 5, 10, 30, 60, 300))
-	if err := errors.Join(errs[:]...); err != nil {
-		return nil, fmt.Errorf("saga metrics: %w", err)
-	}
-	return s, nil
+	return s
 }
 
 func with(key, value string) metric.MeasurementOption {

@@ -12,22 +12,22 @@ const (
 	// MetricTransitions is a counter in {order}. Orders that have come to a status.
 	//   - status: the new one (PLACED, RESERVED, CHARGED, CANCELLING, CONFIRMED, CANCELLED, NEEDS_OPERATOR)
 	MetricTransitions = "orders.transitions"
-	// MetricCheckoutDuration is a histogram in s. From the placing of an order to its end.
+	// MetricCheckoutDuration is a histogram in s. From the placing of an order to its end. One that an operator has resumed ends again.
 	//   - outcome: how it ended (confirmed, cancelled, needs_operator)
 	MetricCheckoutDuration = "orders.checkout.duration"
-	// MetricStepDuration is a histogram in s. From the sending of a command to its answer.
-	//   - step: step of the saga (reserve, charge, ship)
+	// MetricStepDuration is a histogram in s. From the event that sent a command to the event that its answer made.
+	//   - step: what was asked for (reserve, charge, ship, undo_reserve, undo_charge, undo_ship)
 	MetricStepDuration = "orders.step.duration"
-	// MetricCompensations is a counter in {undoing}. Steps that were to be undone.
+	// MetricCompensations is a counter in {undoing}. Steps that were answered undone.
 	//   - step: step of the saga (reserve, charge, ship)
 	MetricCompensations = "orders.compensations"
 	// MetricCompensationResends is a counter in {undoing}. Undoings that were not answered in time and were sent again.
-	//   - step: what is to be undone (reserving the stock, charging the payment, scheduling the shipment, no step)
+	//   - step: step of the saga (reserve, charge, ship)
 	MetricCompensationResends = "orders.compensation.resends"
-	// MetricUnfinished is a gauge in {order}. Orders that have not ended, of all processes.
+	// MetricUnfinished is a gauge in {order}. Orders that have not ended. All processes see the same.
 	//   - status: how far they are (PLACED, RESERVED, CHARGED, CANCELLING)
 	MetricUnfinished = "orders.unfinished"
-	// MetricNeedsOperator is a gauge in {order}. Orders that only a person can end, of all processes.
+	// MetricNeedsOperator is a gauge in {order}. Orders that only a person can end. All processes see the same.
 	MetricNeedsOperator = "orders.needs_operator"
 )
 
@@ -42,7 +42,7 @@ func newTransitionsCounter(m metric.Meter) metric.Int64Counter {
 
 // newCheckoutDurationHistogram makes the instrument of MetricCheckoutDuration.
 func newCheckoutDurationHistogram(m metric.Meter) metric.Float64Histogram {
-	i, err := m.Float64Histogram(MetricCheckoutDuration, metric.WithUnit("s"), metric.WithDescription("From the placing of an order to its end."),
+	i, err := m.Float64Histogram(MetricCheckoutDuration, metric.WithUnit("s"), metric.WithDescription("From the placing of an order to its end. One that an operator has resumed ends again."),
 		metric.WithExplicitBucketBoundaries(0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300))
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
@@ -52,7 +52,7 @@ func newCheckoutDurationHistogram(m metric.Meter) metric.Float64Histogram {
 
 // newStepDurationHistogram makes the instrument of MetricStepDuration.
 func newStepDurationHistogram(m metric.Meter) metric.Float64Histogram {
-	i, err := m.Float64Histogram(MetricStepDuration, metric.WithUnit("s"), metric.WithDescription("From the sending of a command to its answer."),
+	i, err := m.Float64Histogram(MetricStepDuration, metric.WithUnit("s"), metric.WithDescription("From the event that sent a command to the event that its answer made."),
 		metric.WithExplicitBucketBoundaries(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300))
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
@@ -62,7 +62,7 @@ func newStepDurationHistogram(m metric.Meter) metric.Float64Histogram {
 
 // newCompensationsCounter makes the instrument of MetricCompensations.
 func newCompensationsCounter(m metric.Meter) metric.Int64Counter {
-	i, err := m.Int64Counter(MetricCompensations, metric.WithUnit("{undoing}"), metric.WithDescription("Steps that were to be undone."))
+	i, err := m.Int64Counter(MetricCompensations, metric.WithUnit("{undoing}"), metric.WithDescription("Steps that were answered undone."))
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
 	}
@@ -80,7 +80,7 @@ func newCompensationResendsCounter(m metric.Meter) metric.Int64Counter {
 
 // newUnfinishedGauge makes the instrument of MetricUnfinished.
 func newUnfinishedGauge(m metric.Meter, opts ...metric.Int64ObservableGaugeOption) metric.Int64ObservableGauge {
-	i, err := m.Int64ObservableGauge(MetricUnfinished, append(opts, metric.WithUnit("{order}"), metric.WithDescription("Orders that have not ended, of all processes."))...)
+	i, err := m.Int64ObservableGauge(MetricUnfinished, append(opts, metric.WithUnit("{order}"), metric.WithDescription("Orders that have not ended. All processes see the same."))...)
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
 	}
@@ -89,7 +89,7 @@ func newUnfinishedGauge(m metric.Meter, opts ...metric.Int64ObservableGaugeOptio
 
 // newNeedsOperatorGauge makes the instrument of MetricNeedsOperator.
 func newNeedsOperatorGauge(m metric.Meter, opts ...metric.Int64ObservableGaugeOption) metric.Int64ObservableGauge {
-	i, err := m.Int64ObservableGauge(MetricNeedsOperator, append(opts, metric.WithUnit("{order}"), metric.WithDescription("Orders that only a person can end, of all processes."))...)
+	i, err := m.Int64ObservableGauge(MetricNeedsOperator, append(opts, metric.WithUnit("{order}"), metric.WithDescription("Orders that only a person can end. All processes see the same."))...)
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
 	}

@@ -53,10 +53,7 @@ func openStores(host *service.Host, cfg Config, db *pg.Pools, signal func()) (ap
 	if err != nil {
 		return nil, nil, err
 	}
-	sagas, err := newSagas(otel.Meter(scope))
-	if err != nil {
-		return nil, nil, err
-	}
+	sagas := newSagas(otel.Meter(scope))
 	c := postgres.Config{
 		Pool: db.API.Pool, Codec: events.Codec{}, Policy: cfg.policy(), Now: time.Now,
 		Committed: func(ctx context.Context, changes []order.Change) {

@@ -86,8 +86,12 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 		Store: store, Gateway: guarded, Logger: host.Logger, Meter: otel.Meter("payments"), Transient: pg.Transient,
 		Concurrency: cfg.ProviderConcurrency, MaxOpen: cfg.MaxOpen, Lease: cfg.Lease, CallTimeout: cfg.callTimeout(), Poll: cfg.LeasePoll,
 	})
+	measured, err := newBooks(otel.Meter("payments"), cfg.ReconcileEvery, store.Imbalance)
+	if err != nil {
+		return err
+	}
 	books := reconcile.New(reconcile.Config{
-		Provider: book{provider}, Book: store, Logger: host.Logger, Grace: cfg.ReconcileGrace, Found: report(otel.Meter("payments")),
+		Provider: book{provider}, Book: store, Logger: host.Logger, Grace: cfg.ReconcileGrace, Found: measured.found,
 	})
 	leader := host.Lease(pool, "reconcile")
 	if err := consume(host, cfg, store, exec, db.Work.Guard); err != nil {

@@ -9,33 +9,23 @@ import (
 
 // Names of the metrics.
 const (
-	// MetricWebhookOutside is a counter in {event}. Events older or newer than the inbox remembers.
-	MetricWebhookOutside = "payments.webhook.outside"
-	// MetricLedgerImbalance is a gauge in {minor}. Debits less credits of the ledger, in minor units of the currency; anything but 0 is a fault.
+	// MetricLedgerImbalance is a gauge in {minor}. Debits less credits of the ledger, in minor units of the currency; anything but 0 is a fault. All processes see the same.
 	//   - currency: ISO 4217
 	MetricLedgerImbalance = "payments.ledger.imbalance"
 	// MetricReconcileRuns is a counter in {run}. Comparisons of the ledger with the provider's book that were finished.
 	MetricReconcileRuns = "payments.reconcile.runs"
 	// MetricReconcileCompared is a counter in {intent}. Payment intents of the provider that were compared.
 	MetricReconcileCompared = "payments.reconcile.compared"
-	// MetricReconcileDifferences is a gauge in {difference}. Differences that the latest comparison found.
+	// MetricReconcileDifferences is a gauge in {difference}. Differences between the ledger and the provider's book that stand, as the process knows that compares them; missing elsewhere.
+	//   - kind: what differs; intent is one that a side does not know, status a payment that contradicts its own ledger (intent, charge, refund, currency, status)
 	MetricReconcileDifferences = "payments.reconcile.differences"
-	// MetricReconcileAge is a gauge in s. Time since the last complete comparison.
+	// MetricReconcileAge is a gauge in s. Time since this process has compared the books to the end, or has started; the least of all processes counts.
 	MetricReconcileAge = "payments.reconcile.age"
 )
 
-// newWebhookOutsideCounter makes the instrument of MetricWebhookOutside.
-func newWebhookOutsideCounter(m metric.Meter) metric.Int64Counter {
-	i, err := m.Int64Counter(MetricWebhookOutside, metric.WithUnit("{event}"), metric.WithDescription("Events older or newer than the inbox remembers."))
-	if err != nil {
-		otel.Handle(err) // The registry has refused what a meter would.
-	}
-	return i
-}
-
 // newLedgerImbalanceGauge makes the instrument of MetricLedgerImbalance.
 func newLedgerImbalanceGauge(m metric.Meter, opts ...metric.Int64ObservableGaugeOption) metric.Int64ObservableGauge {
-	i, err := m.Int64ObservableGauge(MetricLedgerImbalance, append(opts, metric.WithUnit("{minor}"), metric.WithDescription("Debits less credits of the ledger, in minor units of the currency; anything but 0 is a fault."))...)
+	i, err := m.Int64ObservableGauge(MetricLedgerImbalance, append(opts, metric.WithUnit("{minor}"), metric.WithDescription("Debits less credits of the ledger, in minor units of the currency; anything but 0 is a fault. All processes see the same."))...)
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
 	}
@@ -61,8 +51,8 @@ func newReconcileComparedCounter(m metric.Meter) metric.Int64Counter {
 }
 
 // newReconcileDifferencesGauge makes the instrument of MetricReconcileDifferences.
-func newReconcileDifferencesGauge(m metric.Meter) metric.Int64Gauge {
-	i, err := m.Int64Gauge(MetricReconcileDifferences, metric.WithUnit("{difference}"), metric.WithDescription("Differences that the latest comparison found."))
+func newReconcileDifferencesGauge(m metric.Meter, opts ...metric.Int64ObservableGaugeOption) metric.Int64ObservableGauge {
+	i, err := m.Int64ObservableGauge(MetricReconcileDifferences, append(opts, metric.WithUnit("{difference}"), metric.WithDescription("Differences between the ledger and the provider's book that stand, as the process knows that compares them; missing elsewhere."))...)
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
 	}
@@ -71,7 +61,7 @@ func newReconcileDifferencesGauge(m metric.Meter) metric.Int64Gauge {
 
 // newReconcileAgeGauge makes the instrument of MetricReconcileAge.
 func newReconcileAgeGauge(m metric.Meter, opts ...metric.Float64ObservableGaugeOption) metric.Float64ObservableGauge {
-	i, err := m.Float64ObservableGauge(MetricReconcileAge, append(opts, metric.WithUnit("s"), metric.WithDescription("Time since the last complete comparison."))...)
+	i, err := m.Float64ObservableGauge(MetricReconcileAge, append(opts, metric.WithUnit("s"), metric.WithDescription("Time since this process has compared the books to the end, or has started; the least of all processes counts."))...)
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
 	}

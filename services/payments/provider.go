@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"time"
 
-	"go.opentelemetry.io/otel/metric"
-
 	"example.com/ballast/pkg/resilience"
 	"example.com/ballast/services/payments/internal/executor"
 	"example.com/ballast/services/payments/internal/gateway"
@@ -77,15 +75,4 @@ func away(err error) error {
 
 func intent(i gateway.Intent) reconcile.Intent {
 	return reconcile.Intent{ID: i.ID, OrderID: i.OrderID, Created: i.Created, Currency: i.Currency, Received: i.Received}
-}
-
-// report returns what shows a reconciliation's result as metrics: an alarm
-// watches the differences, and that runs go on.
-func report(meter metric.Meter) func(context.Context, payment.Reconciliation) {
-	runs, compared, differences := newReconcileRunsCounter(meter), newReconcileComparedCounter(meter), newReconcileDifferencesGauge(meter)
-	return func(ctx context.Context, r payment.Reconciliation) {
-		runs.Add(ctx, 1)
-		differences.Record(ctx, int64(len(r.Differences)))
-		compared.Add(ctx, r.Compared)
-	}
 }

@@ -32,13 +32,13 @@ func takeWebhooks(host *service.Host, cfg Config, pool *pgxpool.Pool, store *pos
 	if cfg.WebhookSecret == "" {
 		return func(*edge.Server) {}
 	}
-	outside := newWebhookOutsideCounter(otel.Meter("payments"))
+	seen := inbox.NewCounter()
 	limits := batch.Config{MaxBatch: maxNotices, MaxQueue: 4 * maxNotices, Workers: 1, Timeout: 4 * time.Second}
 	batches := batch.New(limits, func(ctx context.Context, notices []payment.Notice) []batch.Result[payment.Noticed] {
 		results := make([]batch.Result[payment.Noticed], len(notices))
 		noticed, err := resilience.Do(ctx, guard, func(ctx context.Context) ([]payment.Noticed, error) {
-			noticed, unknown, err := store.Notice(ctx, notices, cfg.WebhookGrace)
-			outside.Add(ctx, int64(unknown))
+			noticed, claims, err := store.Notice(ctx, notices, cfg.WebhookGrace)
+			seen.Add(ctx, claims) // Nothing, if it failed.
 			return noticed, err
 		})
 		for i := range results {

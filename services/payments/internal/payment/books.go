@@ -29,7 +29,26 @@ type Posting struct {
 type Difference struct {
 	OrderID  string
 	IntentID string
+	Kind     DifferenceKind
 	Problem  string
+}
+
+// DifferenceKind says what the books disagree on.
+type DifferenceKind string
+
+// The kinds of differences.
+const (
+	DiffersIntent   DifferenceKind = "intent"   // one side does not know the payment intent
+	DiffersCharge   DifferenceKind = "charge"   // the amount taken
+	DiffersRefund   DifferenceKind = "refund"   // the amount given back
+	DiffersCurrency DifferenceKind = "currency" // of the payment
+	DiffersStatus   DifferenceKind = "status"   // the payment contradicts its own ledger
+	DiffersLedger   DifferenceKind = "ledger"   // the ledger does not add up to zero
+)
+
+// DifferenceKinds are those that a single payment can have.
+func DifferenceKinds() []DifferenceKind {
+	return []DifferenceKind{DiffersIntent, DiffersCharge, DiffersRefund, DiffersCurrency, DiffersStatus}
 }
 
 // Mark is how far a comparison has come: everything before the moment, and the

@@ -17,28 +17,26 @@ const webhooks = "webhooks"
 
 // Notice takes notices and makes their open payments due within a time, all in
 // one transaction: an id that is remembered without its effect would be lost for
-// good. outside counts those too old or too new for the inbox to know them; what
-// they do is harmless to repeat.
-func (s *Store) Notice(ctx context.Context, notices []payment.Notice, within time.Duration) (noticed []payment.Noticed, outside int, err error) {
+// good. What those do that are too old or too new for the inbox to know them is
+// harmless to repeat.
+func (s *Store) Notice(ctx context.Context, notices []payment.Notice, within time.Duration) (noticed []payment.Noticed, claims inbox.Claims, err error) {
 	entries := make([]inbox.Entry, len(notices))
 	for i, n := range notices {
 		entries[i] = inbox.Entry{ID: n.ID, SentAt: n.Sent}
 	}
 	err = pg.Retry(ctx, func(ctx context.Context) error {
 		noticed = make([]payment.Noticed, len(notices))
-		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-			claims, err := inbox.Claim(ctx, tx, webhooks, entries)
-			if err != nil {
+		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) (err error) {
+			if claims, err = inbox.Claim(ctx, tx, webhooks, entries); err != nil {
 				return err
 			}
-			outside = claims.Outside
 			return hasten(ctx, tx, notices, claims.Fresh, within, noticed)
 		})
 	})
 	if err != nil {
-		return nil, 0, fmt.Errorf("take notices: %w", err)
+		return nil, inbox.Claims{}, fmt.Errorf("take notices: %w", err)
 	}
-	return noticed, outside, nil
+	return noticed, claims, nil
 }
 
 // sqlHasten brings the end of a lease forward and never back. Whoever holds it

@@ -18,11 +18,11 @@ const within = 2 * time.Second
 
 func (b bundle) notice(t *testing.T, notices ...payment.Notice) ([]payment.Noticed, int) {
 	t.Helper()
-	noticed, outside, err := b.Notice(t.Context(), notices, within)
+	noticed, claims, err := b.Notice(t.Context(), notices, within)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return noticed, outside
+	return noticed, claims.Outside
 }
 
 // left is how long the order's lease still runs.

