@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.com/ballast/deploy/observability/registry"
+	"example.com/ballast/deploy/observability/slo"
 )
 
 func main() {
@@ -22,6 +23,7 @@ func main() {
 // the source tree and returns contents by path from there.
 var generators = []func(root string) (map[string][]byte, error){
 	metrics,
+	rules,
 }
 
 // metrics makes the instruments of each owner, and docs/metrics.md.
@@ -33,13 +35,20 @@ func metrics(root string) (map[string][]byte, error) {
 	return r.Generate(root)
 }
 
+// rules makes what Prometheus evaluates.
+func rules(string) (map[string][]byte, error) {
+	content, err := slo.Render(1)
+	return map[string][]byte{slo.Path: content}, err
+}
+
 func root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "observe",
 		Short: "Generate what follows from deploy/observability, or check that nobody forgot to",
 		Long: `Generate what follows from deploy/observability, or check that nobody forgot to.
 
-  metrics.yaml -> metrics_gen.go of each owner, docs/metrics.md`,
+  metrics.yaml -> metrics_gen.go of each owner, docs/metrics.md
+  slo/*.yaml, alerts.yaml -> prometheus/rules.yml`,
 		SilenceErrors: true, // main prints them, once
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,

@@ -7,5 +7,5 @@ import "embed"
 
 // Files are named as in this directory.
 //
-//go:embed collector.yaml metrics.yaml
+//go:embed alerts.yaml collector.yaml metrics.yaml prometheus/rules.yml slo/*.yaml
 var Files embed.FS

@@ -37,6 +37,10 @@ const (
 	//   - reason: why it left the normal path (malformed, oversize, rejected, fault, parked)
 	//   - topic: topic
 	MetricDeadLetters = "stream.dead.letters"
+	// MetricDeadLettersOpen is a gauge in {record}. Records in the DLQ about which nobody has decided; every member reports them.
+	//   - group: consumer group
+	//   - topic: topic
+	MetricDeadLettersOpen = "stream.dead.letters.open"
 	// MetricPaused is a gauge in {pause}. 1 while nothing is taken, for this reason.
 	//   - group: consumer group
 	//   - reason: what is waited for (breaker, faults, transient, backpressure)
@@ -113,6 +117,15 @@ func newSetAsideCounter(m metric.Meter) metric.Int64Counter {
 // newDeadLettersCounter makes the instrument of MetricDeadLetters.
 func newDeadLettersCounter(m metric.Meter) metric.Int64Counter {
 	i, err := m.Int64Counter(MetricDeadLetters, metric.WithUnit("{record}"), metric.WithDescription("Records given up."))
+	if err != nil {
+		otel.Handle(err) // The registry has refused what a meter would.
+	}
+	return i
+}
+
+// newDeadLettersOpenGauge makes the instrument of MetricDeadLettersOpen.
+func newDeadLettersOpenGauge(m metric.Meter) metric.Int64Gauge {
+	i, err := m.Int64Gauge(MetricDeadLettersOpen, metric.WithUnit("{record}"), metric.WithDescription("Records in the DLQ about which nobody has decided; every member reports them."))
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
 	}

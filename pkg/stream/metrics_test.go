@@ -48,6 +48,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s is missing", name)
 		}
 	}
+	b.eventually("the dead letter waits for a person", func() bool { return collect(t, reader)[stream.MetricDeadLettersOpen+"/"] == 1 })
 	b.journal.failWith(func(int, stream.Record) error { return errDown })
 	b.send(0, "a", "4")
 	paused := stream.MetricPaused + "/" + stream.PausedTransient

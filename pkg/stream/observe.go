@@ -18,7 +18,7 @@ type metrics struct {
 	localWait, process               metric.Float64Histogram
 	batch                            metric.Int64Histogram
 	setAsides, deadLetters, inFuture metric.Int64Counter
-	paused, lag                      metric.Int64Gauge
+	paused, lag, letters             metric.Int64Gauge
 }
 
 func newMetrics(m metric.Meter, group string) *metrics {
@@ -28,7 +28,7 @@ func newMetrics(m metric.Meter, group string) *metrics {
 		brokerWait: newBrokerWaitHistogram(m), eventAge: newEventAgeHistogram(m),
 		localWait: newLocalWaitHistogram(m), process: newProcessHistogram(m), batch: newBatchHistogram(m),
 		setAsides: newSetAsideCounter(m), deadLetters: newDeadLettersCounter(m), inFuture: newFutureCounter(m),
-		paused: newPausedGauge(m), lag: newLagGauge(m),
+		paused: newPausedGauge(m), lag: newLagGauge(m), letters: newDeadLettersOpenGauge(m),
 	}
 	for c := range s.outcome {
 		s.outcome[c] = metric.WithAttributeSet(attribute.NewSet(g, attribute.Stringer("outcome", class(c))))
@@ -73,4 +73,8 @@ func (m *metrics) setPaused(ctx context.Context, from, to string) {
 
 func (m *metrics) setLag(ctx context.Context, topic string, partition int32, records int64) {
 	m.lag.Record(ctx, records, metric.WithAttributes(m.group, attribute.String("topic", topic), attribute.Int("partition", int(partition))))
+}
+
+func (m *metrics) setLetters(ctx context.Context, topic string, open int64) {
+	m.letters.Record(ctx, open, metric.WithAttributes(m.group, attribute.String("topic", topic)))
 }

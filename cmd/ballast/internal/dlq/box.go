@@ -3,13 +3,11 @@ package dlq
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"example.com/ballast/pkg/kafka"
@@ -40,7 +38,7 @@ type Box struct {
 func (b Box) sibling(kind Kind) string { return b.Topic + "." + b.Group + "." + string(kind) }
 
 // operators is the consumer group whose offsets say what has been decided.
-func (b Box) operators() string { return b.Group + ".dlq-replay" }
+func (b Box) operators() string { return kafka.DLQOperators(b.Group) }
 
 // Desk is where an operator works off dead letters.
 type Desk struct {
@@ -119,33 +117,13 @@ func (d *Desk) stableSpans(ctx context.Context, b Box) ([]span, error) {
 
 // spans returns what is open of a box now, by partition, without the empty ones.
 func (d *Desk) spans(ctx context.Context, b Box) ([]span, error) {
-	starts, err := d.admin.ListStartOffsets(ctx, b.Name)
+	open, err := kafka.Undecided(ctx, d.admin, b.operators(), b.Name)
 	if err != nil {
-		return nil, fmt.Errorf("begin of %s: %w", b.Name, err)
+		return nil, err
 	}
-	// Up to an open transaction: what comes after it is not there yet.
-	ends, err := d.admin.ListCommittedOffsets(ctx, b.Name)
-	if err == nil {
-		err = ends.Error()
+	all := make([]span, len(open))
+	for i, s := range open {
+		all[i] = span{s.Partition, s.From, s.To}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("end of %s: %w", b.Name, err)
-	}
-	decided, err := d.admin.FetchOffsetsForTopics(ctx, b.operators(), b.Name)
-	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // Nobody has decided about anything yet.
-		return nil, fmt.Errorf("offsets of group %s: %w", b.operators(), err)
-	}
-	var all []span
-	for p, end := range ends[b.Name] {
-		start, _ := starts.Lookup(b.Name, p)
-		s := span{partition: p, from: start.Offset, to: end.Offset}
-		if at, ok := decided.Lookup(b.Name, p); ok {
-			s.from = max(s.from, at.At)
-		}
-		if s.from < s.to {
-			all = append(all, s)
-		}
-	}
-	slices.SortFunc(all, func(a, b span) int { return cmp.Compare(a.partition, b.partition) })
 	return all, nil
 }
