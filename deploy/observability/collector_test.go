@@ -117,7 +117,7 @@ func startCollector(t *testing.T, env ...string) *collector {
 	}
 	t.Cleanup(func() { c.stop(t) })
 	eventually(t, "the collector is up", func() bool {
-		res, err := http.Get("http://127.0.0.1:" + metrics + "/metrics") //nolint:noctx // a probe on loopback
+		res, err := http.Get("http://127.0.0.1:" + metrics + "/metrics")
 		if err != nil {
 			return false
 		}
