@@ -3,6 +3,7 @@ package drill
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -67,6 +68,39 @@ func (m Metrics) Total(name string, labels ...string) float64 {
 		}
 	}
 	return total
+}
+
+// Histogram is what several histograms with the same buckets have counted.
+type Histogram struct {
+	Count uint64
+	// Sum is in the unit of the metric.
+	Sum float64
+	// UpTo has how many are at most the bound of each bucket.
+	UpTo map[float64]uint64
+}
+
+// Histogram adds up the histograms of a name.
+func (m Metrics) Histogram(name string, labels ...string) Histogram {
+	h := Histogram{UpTo: map[float64]uint64{}}
+	for _, metric := range m[name].GetMetric() {
+		if labelled(metric, labels) {
+			h.Count += metric.GetHistogram().GetSampleCount()
+			h.Sum += metric.GetHistogram().GetSampleSum()
+			for _, b := range metric.GetHistogram().GetBucket() {
+				h.UpTo[b.GetUpperBound()] += b.GetCumulativeCount()
+			}
+		}
+	}
+	return h
+}
+
+// Add returns both together.
+func (h Histogram) Add(o Histogram) Histogram {
+	sum := Histogram{Count: h.Count + o.Count, Sum: h.Sum + o.Sum, UpTo: maps.Clone(h.UpTo)}
+	for bound, n := range o.UpTo {
+		sum.UpTo[bound] += n
+	}
+	return sum
 }
 
 // Values returns a label's values, each with the sum of the metrics that have it.
