@@ -239,9 +239,6 @@ func (c *Consumer) take(ctx context.Context, l *lane, records []*kgo.Record, now
 		}
 		c.metrics.age(ctx, c.metrics.brokerWait, raw.Timestamp, now, l.attrs)
 		r := c.open(l, raw, raw, 1)
-		if !r.Time.IsZero() {
-			c.metrics.age(ctx, c.metrics.eventAge, r.Time, now, l.attrs)
-		}
 		c.pending = append(c.pending, r)
 	}
 	last := records[len(records)-1]

@@ -9,14 +9,14 @@ import (
 
 // Names of the metrics.
 const (
-	// MetricBrokerWait is a histogram in s. From the writing of a record to its poll.
+	// MetricBrokerWait is a histogram in s. From the writing of a record to its poll. Retry topics, whose records wait for a time, are left out.
 	//   - group: consumer group
 	//   - topic: topic
 	MetricBrokerWait = "stream.broker.wait"
 	// MetricLocalWait is a histogram in s. From the poll of a batch to a handler call.
 	//   - group: consumer group
 	MetricLocalWait = "stream.local.wait"
-	// MetricEventAge is a histogram in s. From an event to the handler.
+	// MetricEventAge is a histogram in s. From an event to the handler call that took it, once for each record, with its waits in retry topics.
 	//   - group: consumer group
 	//   - topic: topic
 	MetricEventAge = "stream.event.age"
@@ -57,7 +57,7 @@ const (
 
 // newBrokerWaitHistogram makes the instrument of MetricBrokerWait.
 func newBrokerWaitHistogram(m metric.Meter) metric.Float64Histogram {
-	i, err := m.Float64Histogram(MetricBrokerWait, metric.WithUnit("s"), metric.WithDescription("From the writing of a record to its poll."),
+	i, err := m.Float64Histogram(MetricBrokerWait, metric.WithUnit("s"), metric.WithDescription("From the writing of a record to its poll. Retry topics, whose records wait for a time, are left out."),
 		metric.WithExplicitBucketBoundaries(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300))
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
@@ -77,7 +77,7 @@ func newLocalWaitHistogram(m metric.Meter) metric.Float64Histogram {
 
 // newEventAgeHistogram makes the instrument of MetricEventAge.
 func newEventAgeHistogram(m metric.Meter) metric.Float64Histogram {
-	i, err := m.Float64Histogram(MetricEventAge, metric.WithUnit("s"), metric.WithDescription("From an event to the handler."),
+	i, err := m.Float64Histogram(MetricEventAge, metric.WithUnit("s"), metric.WithDescription("From an event to the handler call that took it, once for each record, with its waits in retry topics."),
 		metric.WithExplicitBucketBoundaries(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300))
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.

@@ -52,10 +52,20 @@ func (m *metrics) age(ctx context.Context, h metric.Float64Histogram, at, now ti
 	h.Record(ctx, d.Seconds(), attrs...)
 }
 
-func (m *metrics) handled(ctx context.Context, records int, polled, start time.Time, outcome class) {
+// handled measures one handler call. The age of an event is that at the call which
+// took it: it counts once, with all that its record has waited for, retries too.
+func (m *metrics) handled(ctx context.Context, batch []Record, polled, start time.Time, outcome class) {
 	m.localWait.Record(ctx, start.Sub(polled).Seconds(), m.byGroup)
 	m.process.Record(ctx, time.Since(start).Seconds(), m.outcome[outcome])
-	m.batch.Record(ctx, int64(records), m.byGroup)
+	m.batch.Record(ctx, int64(len(batch)), m.byGroup)
+	if outcome != done {
+		return
+	}
+	for i := range batch {
+		if r := &batch[i]; !r.Time.IsZero() {
+			m.age(ctx, m.eventAge, r.Time, start, r.lane.attrs)
+		}
+	}
 }
 
 func (m *metrics) count(ctx context.Context, c metric.Int64Counter, topic, reason string) {

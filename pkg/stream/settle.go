@@ -94,7 +94,7 @@ func (c *Consumer) call(ctx context.Context, batch []Record) (err error) {
 		}
 		outcome := c.classify(err)
 		endSpans(spans, batch, err, outcome)
-		c.metrics.handled(ctx, len(batch), c.polled, start, outcome)
+		c.metrics.handled(ctx, batch, c.polled, start, outcome)
 	}()
 	return c.cfg.Handler(ctx, batch)
 }
