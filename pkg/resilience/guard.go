@@ -109,7 +109,7 @@ type Guard struct {
 	budget  budget
 	metrics metrics
 
-	inFlight atomic.Int64
+	inFlight, rejected atomic.Int64
 }
 
 // New returns a Guard, registered with the global meter.
@@ -129,7 +129,7 @@ func New(cfg Config) (*Guard, error) {
 	places := bulkhead.NewBuilder[any](cfg.MaxConcurrent).WithMaxWaitTime(cfg.MaxWait).
 		OnAcquired(func(failsafe.ExecutionEvent[any]) { g.inFlight.Add(1) }).
 		OnReleased(func(failsafe.ExecutionEvent[any]) { g.inFlight.Add(-1) }).
-		OnFull(func(e failsafe.ExecutionEvent[any]) { g.metrics.rejected.Add(e.Context(), 1, g.metrics.name) }).
+		OnFull(func(failsafe.ExecutionEvent[any]) { g.rejected.Add(1) }).
 		Build()
 	g.outer = failsafe.With[any](retries, places)
 	if err := g.measure(); err != nil {

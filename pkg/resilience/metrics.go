@@ -13,7 +13,6 @@ import (
 type metrics struct {
 	duration        metric.Float64Histogram
 	retries, denied metric.Int64Counter
-	rejected        metric.Int64Counter
 	name            metric.MeasurementOption
 	outcome         map[string]metric.MeasurementOption
 }
@@ -23,7 +22,7 @@ func (g *Guard) measure() error {
 	dependency := attribute.String("dependency", g.cfg.Name)
 	m := metrics{
 		duration: newDependencyAttemptDurationHistogram(meter),
-		retries:  newDependencyRetriesCounter(meter), denied: newDependencyRetriesDeniedCounter(meter), rejected: newDependencyRejectedCounter(meter),
+		retries:  newDependencyRetriesCounter(meter), denied: newDependencyRetriesDeniedCounter(meter),
 		name:    metric.WithAttributeSet(attribute.NewSet(dependency)),
 		outcome: map[string]metric.MeasurementOption{},
 	}
@@ -32,14 +31,16 @@ func (g *Guard) measure() error {
 	}
 	g.metrics = m
 	state, inFlight, limit := newDependencyBreakerStateGauge(meter), newDependencyInFlightGauge(meter), newDependencyLimitGauge(meter)
+	rejected := newDependencyRejectedCounter(meter) // by observation: there from the start, with 0
 	// Not a callback of the instrument: of several with one name, the first alone
 	// would be called, and the other guards would have no state.
 	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		o.ObserveInt64(state, int64(g.breaker.State()), m.name)
 		o.ObserveInt64(inFlight, g.inFlight.Load(), m.name)
 		o.ObserveInt64(limit, int64(g.cfg.MaxConcurrent), m.name) //nolint:gosec // as many goroutines never are
+		o.ObserveInt64(rejected, g.rejected.Load(), m.name)
 		return nil
-	}, state, inFlight, limit)
+	}, state, inFlight, limit, rejected)
 	return err
 }
 

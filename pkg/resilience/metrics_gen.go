@@ -96,8 +96,8 @@ func newDependencyLimitGauge(m metric.Meter, opts ...metric.Int64ObservableGauge
 }
 
 // newDependencyRejectedCounter makes the instrument of MetricDependencyRejected.
-func newDependencyRejectedCounter(m metric.Meter) metric.Int64Counter {
-	i, err := m.Int64Counter(MetricDependencyRejected, metric.WithUnit("{call}"), metric.WithDescription("Attempts that found no place in time."))
+func newDependencyRejectedCounter(m metric.Meter, opts ...metric.Int64ObservableCounterOption) metric.Int64ObservableCounter {
+	i, err := m.Int64ObservableCounter(MetricDependencyRejected, append(opts, metric.WithUnit("{call}"), metric.WithDescription("Attempts that found no place in time."))...)
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
 	}

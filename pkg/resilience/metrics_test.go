@@ -41,7 +41,7 @@ func TestEveryGuardShowsItsState(t *testing.T) {
 			"dependency.breaker.state{dependency=a}": 0, "dependency.breaker.state{dependency=b}": 0,
 			"dependency.limit{dependency=a}": 1, "dependency.limit{dependency=b}": 1,
 			"dependency.in.flight{dependency=a}": 0, "dependency.in.flight{dependency=b}": 1,
-			"dependency.rejected{dependency=b}": 1,
+			"dependency.rejected{dependency=a}": 0, "dependency.rejected{dependency=b}": 1,
 		}
 		if diff := cmp.Diff(want, seen()); diff != "" {
 			t.Error(diff)

@@ -55,7 +55,7 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 		Pool: db.Work.Pool, Client: broker, Lease: host.Lease(db.Work.Pool, "outbox"), Logger: host.Logger,
 	})
 	relay.Mount(host.Admin)
-	api, store, err := openStores(host, cfg, db, relay.Signal)
+	api, store, err := openStores(ctx, host, cfg, db, relay.Signal)
 	if err != nil {
 		return err
 	}

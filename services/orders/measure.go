@@ -22,7 +22,9 @@ type sagas struct {
 	undo    [order.Ship + 1]metric.MeasurementOption
 }
 
-func newSagas(meter metric.Meter) *sagas {
+// newSagas lets every counter begin with 0: of a series that begins with 1 nobody
+// sees that it rose.
+func newSagas(ctx context.Context, meter metric.Meter) *sagas {
 	s := &sagas{
 		transitions: newTransitionsCounter(meter), compensations: newCompensationsCounter(meter),
 		checkout: newCheckoutDurationHistogram(meter), step: newStepDurationHistogram(meter),
@@ -33,9 +35,11 @@ func newSagas(meter metric.Meter) *sagas {
 	}
 	for status := order.Placed; status <= order.NeedsOperator; status++ {
 		s.status[status] = with("status", status.String())
+		s.transitions.Add(ctx, 0, s.status[status])
 	}
 	for step := order.Reserve; step <= order.Ship; step++ {
 		s.do[step], s.undo[step] = with("step", step.Name()), with("step", "undo_"+step.Name())
+		s.compensations.Add(ctx, 0, s.do[step])
 	}
 	return s
 }

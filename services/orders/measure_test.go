@@ -32,7 +32,7 @@ func measure(t *testing.T) *measured {
 	}
 	m := &measured{Metrics: testkit.NewMetrics(), now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	m.Store = postgres.New(postgres.Config{
-		Pool: testkit.Postgres(t, migrations), Codec: events.Codec{}, Committed: newSagas(m.Meter("test")).committed, Now: func() time.Time { return m.now },
+		Pool: testkit.Postgres(t, migrations), Codec: events.Codec{}, Committed: newSagas(t.Context(), m.Meter("test")).committed, Now: func() time.Time { return m.now },
 		Policy: order.Policy{ResendAfter: 30 * time.Second, MaxResends: 1, CompensateAfter: 10 * time.Minute},
 	})
 	product := order.Product{SKU: "A", Price: money.Money{Currency: "GBP", Minor: 255}, Version: 1}
@@ -87,7 +87,7 @@ func TestSagasAreCountedOnce(t *testing.T) {
 		"orders.transitions{status=PLACED}": 5, "orders.transitions{status=RESERVED}": 3, "orders.transitions{status=CHARGED}": 1,
 		"orders.transitions{status=CONFIRMED}": 1, "orders.transitions{status=CANCELLING}": 3,
 		"orders.transitions{status=CANCELLED}": 3, "orders.transitions{status=NEEDS_OPERATOR}": 1,
-		"orders.compensations{step=reserve}": 2, "orders.compensations{step=charge}": 1,
+		"orders.compensations{step=reserve}": 2, "orders.compensations{step=charge}": 1, "orders.compensations{step=ship}": 0,
 		"orders.checkout.duration{outcome=confirmed}": 1, "orders.checkout.duration.sum{outcome=confirmed}": 3,
 		"orders.checkout.duration{outcome=cancelled}": 3, "orders.checkout.duration.sum{outcome=cancelled}": 1 + 3 + 4,
 		"orders.checkout.duration{outcome=needs_operator}": 1, "orders.checkout.duration.sum{outcome=needs_operator}": 1 + 60 + 3600,

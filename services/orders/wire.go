@@ -48,12 +48,12 @@ func openKafka(ctx context.Context, host *service.Host, cfg Config) (*kgo.Client
 // openStores makes the same store twice, on the connections of people and on
 // those of the work. Whatever they commit is measured, wakes the relay and may
 // call a person.
-func openStores(host *service.Host, cfg Config, db *pg.Pools, signal func()) (api, work *postgres.Store, err error) {
+func openStores(ctx context.Context, host *service.Host, cfg Config, db *pg.Pools, signal func()) (api, work *postgres.Store, err error) {
 	alarm, err := newAlarm(host.Logger, func(ctx context.Context) (map[order.Status]int64, error) { return work.Unfinished(ctx) })
 	if err != nil {
 		return nil, nil, err
 	}
-	sagas := newSagas(otel.Meter(scope))
+	sagas := newSagas(ctx, otel.Meter(scope))
 	c := postgres.Config{
 		Pool: db.API.Pool, Codec: events.Codec{}, Policy: cfg.policy(), Now: time.Now,
 		Committed: func(ctx context.Context, changes []order.Change) {
