@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"example.com/ballast/deploy/observability/dashboard"
 	"example.com/ballast/deploy/observability/registry"
 	"example.com/ballast/deploy/observability/slo"
 )
@@ -24,6 +25,7 @@ func main() {
 var generators = []func(root string) (map[string][]byte, error){
 	metrics,
 	rules,
+	dashboards,
 }
 
 // metrics makes the instruments of each owner, and docs/metrics.md.
@@ -41,6 +43,19 @@ func rules(string) (map[string][]byte, error) {
 	return map[string][]byte{slo.Path: content}, err
 }
 
+// dashboards makes what Grafana reads, and docs/dashboards.md.
+func dashboards(string) (map[string][]byte, error) {
+	r, err := registry.Load()
+	if err != nil {
+		return nil, err
+	}
+	m, err := dashboard.NewMeanings(r)
+	if err != nil {
+		return nil, err
+	}
+	return dashboard.Generate(m)
+}
+
 func root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "observe",
@@ -48,7 +63,8 @@ func root() *cobra.Command {
 		Long: `Generate what follows from deploy/observability, or check that nobody forgot to.
 
   metrics.yaml -> metrics_gen.go of each owner, docs/metrics.md
-  slo/*.yaml, alerts.yaml -> prometheus/rules.yml`,
+  slo/*.yaml, alerts.yaml -> prometheus/rules.yml
+  dashboard/ -> grafana/*.json, docs/dashboards.md`,
 		SilenceErrors: true, // main prints them, once
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,

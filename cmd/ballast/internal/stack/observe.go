@@ -2,6 +2,7 @@ package stack
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"text/template"
 
 	"example.com/ballast/deploy/observability"
+	"example.com/ballast/deploy/observability/slo"
 )
 
 const (
@@ -118,6 +120,13 @@ func (u *upper) prometheus(ctx context.Context) (*Child, error) {
 	}
 	file := u.Home.Path("prometheus", "prometheus.yml")
 	if err := writeFile(file, config.Bytes(), 0o644); err != nil {
+		return nil, err
+	}
+	rules, err := slo.Render(cmp.Or(u.AlertScale, 1))
+	if err != nil {
+		return nil, err
+	}
+	if err := writeFile(u.Home.Path("prometheus", "rules.yml"), rules, 0o644); err != nil {
 		return nil, err
 	}
 	port := u.layout.Prometheus()
