@@ -237,8 +237,8 @@ func (c *Consumer) take(ctx context.Context, l *lane, records []*kgo.Record, now
 		if raw.Attrs.IsControl() {
 			continue
 		}
-		c.metrics.age(ctx, c.metrics.brokerWait, raw.Timestamp, now, l.attrs)
 		r := c.open(l, raw, raw, 1)
+		c.metrics.age(r.observed(ctx), c.metrics.brokerWait, raw.Timestamp, now, l.attrs)
 		c.pending = append(c.pending, r)
 	}
 	last := records[len(records)-1]

@@ -63,7 +63,7 @@ func (m *metrics) handled(ctx context.Context, batch []Record, polled, start tim
 	}
 	for i := range batch {
 		if r := &batch[i]; !r.Time.IsZero() {
-			m.age(ctx, m.eventAge, r.Time, start, r.lane.attrs)
+			m.age(r.observed(ctx), m.eventAge, r.Time, start, r.lane.attrs)
 		}
 	}
 }

@@ -121,6 +121,15 @@ func (c *Consumer) describe(r *Record, operation, topic string) []attribute.KeyV
 	}
 }
 
+// observed is for measurements of this record: of a recorded trace a histogram keeps
+// an exemplar, which leads there.
+func (r *Record) observed(ctx context.Context) context.Context {
+	if !r.Sampled() {
+		return ctx
+	}
+	return r.within(ctx)
+}
+
 // within is a context in the trace of the record, for spans and log lines.
 func (r *Record) within(ctx context.Context) context.Context {
 	return trace.ContextWithRemoteSpanContext(ctx, r.SpanContext())

@@ -24,6 +24,7 @@ func TestCheckout(t *testing.T) {
 	t.Run("dead letters are replayed and discarded", func(t *testing.T) { deadLetters(ctx, t, p) })
 	t.Run("cancel at every moment", func(t *testing.T) { cancelAtEveryMoment(ctx, t, p) })
 	p.reconcile(ctx, nil)
+	t.Run("metrics are registered", func(t *testing.T) { metricsAreRegistered(ctx, t, p) })
 }
 
 // await polls an order until it is terminal.
