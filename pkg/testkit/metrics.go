@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"testing"
@@ -52,6 +53,31 @@ func (m *Metrics) Values(t testing.TB) (values map[string]float64, callbacks err
 		}
 	}
 	return values, callbacks
+}
+
+// Exemplars are the ids of the traces that a histogram leads to, by what was
+// observed there.
+func (m *Metrics) Exemplars(t testing.TB, name string) map[float64]string {
+	t.Helper()
+	var all metricdata.ResourceMetrics
+	if err := m.reader.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	traces := map[float64]string{}
+	for _, scope := range all.ScopeMetrics {
+		for _, metric := range scope.Metrics {
+			data, ok := metric.Data.(metricdata.Histogram[float64])
+			if metric.Name != name || !ok {
+				continue
+			}
+			for _, p := range data.DataPoints {
+				for _, e := range p.Exemplars {
+					traces[e.Value] = hex.EncodeToString(e.TraceID)
+				}
+			}
+		}
+	}
+	return traces
 }
 
 func add(values map[string]float64, m metricdata.Metrics) {

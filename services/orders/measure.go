@@ -5,7 +5,9 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 
+	"example.com/ballast/pkg/message"
 	"example.com/ballast/services/orders/internal/order"
 )
 
@@ -51,8 +53,10 @@ func with(key, value string) metric.MeasurementOption {
 // committed measures what was just committed.
 func (s *sagas) committed(ctx context.Context, changes []order.Change) {
 	for _, c := range changes {
+		// A batch has many orders: an exemplar leads to the trace of its own.
+		own := trace.ContextWithRemoteSpanContext(ctx, message.ParseTrace(c.Trace))
 		for m := range c.Moves() {
-			s.moved(ctx, m)
+			s.moved(own, m)
 		}
 	}
 }

@@ -152,3 +152,30 @@ func TestWhoLosesCountsNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestExemplarsAreTheOrdersOwn: two orders that are told their facts in one batch
+// lead to two traces.
+func TestExemplarsAreTheOrdersOwn(t *testing.T) {
+	t.Parallel()
+	m := measure(t)
+	const format = "00-%032x-00000000000000ff-01"
+	var told []order.Told
+	want := map[float64]string{} // by seconds that the order has waited
+	for i := range 2 {
+		placed := m.Place(t.Context(), []order.Placement{placement(fmt.Sprint(i))})
+		if placed[0].Err != nil {
+			t.Fatal(placed[0].Err)
+		}
+		told = append(told, order.Told{
+			Order: placed[0].Value.ID, Fact: order.Answer{Step: order.Reserve, Outcome: order.Done, Version: 1}, Trace: fmt.Sprintf(format, i+1),
+		})
+		want[float64(20-10*i)] = fmt.Sprintf("%032x", i+1)
+		m.now = m.now.Add(10 * time.Second)
+	}
+	if _, err := m.Tell(t.Context(), told); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, m.Exemplars(t, "orders.step.duration")); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -7,6 +7,7 @@ type Change struct {
 	Before State // zero when the order was placed by it
 	After  State
 	Events []Recorded
+	Trace  string // W3C traceparent of what was decided about
 }
 
 // Move is one event with the order right before and right after it.

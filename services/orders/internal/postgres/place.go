@@ -93,7 +93,7 @@ func (s *Store) price(p order.Placement, products map[string]order.Product, at t
 		ID: ids.New(), Customer: p.Customer, Key: p.Key, RequestHash: p.RequestHash,
 		Lines: lines, Total: total, Country: p.Country,
 	}, at, s.Policy)
-	n := &newOrder{change: change{trace: p.Trace}, recipient: p.Recipient}
+	n := &newOrder{change: change{Change: order.Change{Trace: p.Trace}}, recipient: p.Recipient}
 	n.After.ID = event.ID
 	n.record([]order.Event{event}, []order.Command{command}, at)
 	return n, nil

@@ -63,7 +63,6 @@ type change struct {
 	order.Change
 
 	commands []order.Command
-	trace    string
 }
 
 // record appends decided events to a change.
@@ -81,12 +80,12 @@ func (c *change) record(events []order.Event, commands []order.Command, at time.
 func (s *Store) messages(changes []*change, at time.Time) (msgs []message.Message, events []message.Message) {
 	for _, c := range changes {
 		for _, r := range c.Events {
-			m := s.Codec.Event(r, c.trace)
+			m := s.Codec.Event(r, c.Trace)
 			events = append(events, m)
 			msgs = append(msgs, m)
 		}
 		for _, command := range c.commands {
-			msgs = append(msgs, s.Codec.Command(command, at, c.trace))
+			msgs = append(msgs, s.Codec.Command(command, at, c.Trace))
 		}
 	}
 	return msgs, events

@@ -48,7 +48,7 @@ func (s *Store) decide(told []order.Told, states map[ids.ID]order.State) ([]orde
 				verdicts[i].Err = order.ErrNotFound
 				continue
 			}
-			c = &change{Change: order.Change{Before: state, After: state}, trace: t.Trace}
+			c = &change{Change: order.Change{Before: state, After: state, Trace: t.Trace}}
 			byOrder[t.Order] = c
 			changes = append(changes, c)
 		}
