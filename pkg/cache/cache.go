@@ -37,6 +37,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"example.com/ballast/pkg/resilience"
+	"example.com/ballast/pkg/telemetry"
 )
 
 // ErrOverloaded is returned, in a resilience.Refused, when the bound on loads is
@@ -197,8 +198,8 @@ func (c *Cache[K, V]) once(ctx context.Context, name string, work func(context.C
 		// singleflight ends the process on a panic, beyond the caller's recovery.
 		defer func() {
 			if r := recover(); r != nil {
-				c.cfg.Logger.ErrorContext(ctx, "panic in cache", "cache", c.cfg.Name, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-				err = fmt.Errorf("cache %s: panic: %v", c.cfg.Name, r)
+				c.cfg.Logger.ErrorContext(ctx, "panic in cache", "cache", c.cfg.Name, "panic", telemetry.PanicText(r), "stack", string(debug.Stack()))
+				err = fmt.Errorf("cache %s: panic: %s", c.cfg.Name, telemetry.PanicText(r))
 			}
 		}()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.cfg.LoadTimeout)

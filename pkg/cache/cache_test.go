@@ -289,7 +289,7 @@ func TestOverloadIsAnError(t *testing.T) {
 func TestPanicInALoadIsAnError(t *testing.T) {
 	t.Parallel()
 	b := setup(t, "127.0.0.1:1", nil)
-	b.source.during = func(context.Context) { panic("boom") }
+	b.source.during = func(context.Context) { panic(errors.New("boom")) }
 	if _, err := b.Get(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), "panic: boom") {
 		t.Errorf("%v", err)
 	}

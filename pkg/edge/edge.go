@@ -4,6 +4,7 @@
 // A call passes, outermost first:
 //
 //	telemetry     span and duration by procedure and code
+//	correlate     what the call's log lines have in common
 //	guard         panics and unknown errors become Internal; logged once
 //	Config.Admit  what needs no caller: load shedding
 //	authentication
@@ -104,7 +105,7 @@ func NewServer(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("validator: %w", err)
 	}
 	s := &Server{cfg: cfg, validator: validator, mux: http.NewServeMux()}
-	chain := []connect.ServerInterceptor{telemetry, s.guard}
+	chain := []connect.ServerInterceptor{telemetry, s.correlate, s.guard}
 	chain = append(chain, cfg.Admit...)
 	chain = append(chain, cfg.Verifier.authenticate)
 	chain = append(chain, cfg.Limit...)
@@ -134,7 +135,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	connecthttp.Mount(s.mux, s.RPC, opts...)
 	s.mountHealth(opts)
 	s.mountReflection()
-	return s.mux, nil
+	return withoutBaggage(s.mux), nil
 }
 
 func orDefault[T comparable](v, otherwise T) T {

@@ -87,7 +87,7 @@ func TestOversizeIsRefusedForGood(t *testing.T) {
 func TestNothingOfAnInternalErrorLeaks(t *testing.T) {
 	t.Parallel()
 	for name, fail := range map[string]func() error{
-		"panic":   func() error { panic("secret") },
+		"panic":   func() error { panic(errors.New("secret")) },
 		"unknown": func() error { return errors.New("secret") },
 		"coded":   func() error { return connect.NewError(connect.CodeInternal, "secret") },
 		"remote":  func() error { return connect.NewError(connect.CodeNotFound, "secret").WithRemote() },

@@ -3,7 +3,6 @@ package edge
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"net/http"
 	"runtime/debug"
@@ -14,6 +13,7 @@ import (
 	"connectrpc.com/connect/v2"
 
 	"example.com/ballast/pkg/resilience"
+	"example.com/ballast/pkg/telemetry"
 )
 
 // internalMessage is all that a client learns of an error that was not meant
@@ -37,7 +37,7 @@ func (s *Server) guard(next connect.ServerFunc) connect.ServerFunc {
 				panic(r)
 			}
 			s.cfg.Logger.ErrorContext(ctx, "panic in handler",
-				"procedure", spec.Procedure, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+				"procedure", spec.Procedure, "panic", telemetry.PanicText(r), "stack", string(debug.Stack()))
 			err = connect.NewError(connect.CodeInternal, internalMessage)
 		}()
 		if err = next(ctx, spec, stream); err == nil {
@@ -74,7 +74,7 @@ func (s *Server) forClient(ctx context.Context, spec connect.Spec, err error) er
 		// call with the same key.
 		return connect.NewError(connect.CodeDeadlineExceeded, "the deadline of the call has passed")
 	}
-	s.cfg.Logger.ErrorContext(ctx, "request failed", "procedure", spec.Procedure, "error", err.Error())
+	s.cfg.Logger.ErrorContext(ctx, "request failed", "procedure", spec.Procedure, "error", err)
 	return connect.NewError(connect.CodeInternal, internalMessage)
 }
 
@@ -102,7 +102,7 @@ func (s *Server) tellCause(ctx context.Context, spec connect.Spec, err error) {
 		return
 	}
 	s.cfg.Logger.WarnContext(ctx, "call refused", "procedure", spec.Procedure,
-		"answer", err.Error(), "error", hidden.cause.Error(), "since_last_line", s.causes.untold)
+		"answer", err, "error", hidden.cause, "untold", s.causes.untold)
 	s.causes.told, s.causes.untold = time.Now(), 0
 }
 

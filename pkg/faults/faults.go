@@ -45,7 +45,7 @@ func Handler(set *flags.Set, service string, next stream.Handler) stream.Handler
 		}
 		for _, record := range batch {
 			if set.Bool(ctx, panics, false, string(record.Key)) {
-				panic(fmt.Sprintf("a fault that was asked for, at %s of %s", record.Key, record.Topic))
+				panic(fmt.Errorf("a fault that was asked for, at %s of %s", record.Key, record.Topic))
 			}
 		}
 		return next(ctx, batch)

@@ -179,7 +179,7 @@ func (s *Set) refresh(ctx context.Context) {
 	}
 	s.seen, s.fault = info, ""
 	s.rules.Store(&rules)
-	s.logger.InfoContext(ctx, "flags read", "file", s.path, "set", slices.Sorted(maps.Keys(rules)))
+	s.logger.InfoContext(ctx, "flags read", "file", s.path, "flags", slices.Sorted(maps.Keys(rules)))
 	s.reloads.Add(ctx, 1, metric.WithAttributes(attribute.String("outcome", "ok")))
 }
 

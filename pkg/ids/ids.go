@@ -4,6 +4,7 @@
 package ids
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -20,14 +21,15 @@ func New() ID {
 
 // Parse reads an id in its canonical form of 36 characters. The other forms
 // that the uuid package takes (braces, URN, no dashes) are refused, so that one
-// id has one spelling in keys, logs and headers.
+// id has one spelling in keys, logs and headers. The error does not quote what it
+// was given, which may be anything.
 func Parse(s string) (ID, error) {
 	if len(s) != 36 {
-		return uuid.Nil, fmt.Errorf("id %q: want 36 characters, have %d", s, len(s))
+		return uuid.Nil, fmt.Errorf("an id has 36 characters, not %d", len(s))
 	}
 	id, err := uuid.Parse(s)
 	if err != nil {
-		return uuid.Nil, fmt.Errorf("id %q: %w", s, err)
+		return uuid.Nil, errors.New("an id of 36 characters is no UUID")
 	}
 	return id, nil
 }

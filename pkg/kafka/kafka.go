@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -60,17 +61,17 @@ func Lag(ctx context.Context, adm *kadm.Client, group string) (map[string]map[in
 
 // Logger lets a client log through l: kgo.WithLogger(kafka.Logger(l)). It takes
 // warnings and errors, such as brokers that can't be reached; the client's
-// chatter about its own life is for its developers.
+// chatter about its own life is for its developers. All of them are warnings here:
+// the client tries again for as long as it takes.
 func Logger(l *slog.Logger) kgo.Logger { return logger{l} }
 
 type logger struct{ l *slog.Logger }
 
 func (logger) Level() kgo.LogLevel { return kgo.LogLevelWarn }
 
-func (l logger) Log(level kgo.LogLevel, msg string, keyvals ...any) {
-	if level == kgo.LogLevelError {
-		l.l.Error("kafka: "+msg, keyvals...)
-		return
+func (l logger) Log(_ kgo.LogLevel, msg string, keyvals ...any) {
+	if i := slices.Index(keyvals, any("err")); i >= 0 {
+		keyvals[i] = "error"
 	}
-	l.l.Warn("kafka: "+msg, keyvals...)
+	l.l.Warn("kafka: "+msg, keyvals...) //nolint:sloglint // The client's messages are constants.
 }

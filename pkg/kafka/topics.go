@@ -63,7 +63,7 @@ func EnsureTopics(ctx context.Context, client *kgo.Client, topics []Topic) error
 		if ctx.Err() != nil || permanent(err) {
 			return err
 		}
-		log(client, "waiting for kafka", "brokers", seeds(client), "err", err)
+		log(client, "waiting for kafka", "brokers", seeds(client), "error", err)
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("kafka at %s: %w", seeds(client), err)

@@ -58,7 +58,7 @@ func TestASilentBrokerOpensTheBreaker(t *testing.T) {
 		b.queue(b.msg("a", v))
 		r.Signal()
 	}
-	testkit.Eventually(t, "the relay probes", func() bool { return log.has("from=half-open to=open") })
+	testkit.Eventually(t, "the relay probes", func() bool { return log.has("from_state=half-open to_state=open") })
 	if n := requests.Load(); n != 1 {
 		t.Errorf("%d produce requests while the broker was silent, want the one that it did not answer", n)
 	}
@@ -71,7 +71,7 @@ func TestASilentBrokerOpensTheBreaker(t *testing.T) {
 	if r.guard.State() == "open" {
 		t.Error("the breaker is still open")
 	}
-	for _, line := range []string{"from=closed to=open", "from=half-open to=closed", "outbox is waiting for kafka"} {
+	for _, line := range []string{"from_state=closed to_state=open", "from_state=half-open to_state=closed", "outbox is waiting for kafka"} {
 		if !log.has(line) {
 			t.Errorf("not logged: %s", line)
 		}

@@ -169,6 +169,6 @@ func (r *Relay) Decide(ctx context.Context, d Decision, v Verdict) ([]int64, err
 		return nil, nil
 	}
 	r.Signal()
-	r.Logger.WarnContext(ctx, "an operator decided about dead messages", "decision", string(d), "rows", ids, "by", v.By, "why", v.Why)
+	r.Logger.InfoContext(ctx, "an operator decided about dead messages", "decision", string(d), "outbox_ids", ids, "operator", v.By, "why", v.Why)
 	return ids, nil
 }

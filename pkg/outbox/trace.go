@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"example.com/ballast/pkg/message"
+	"example.com/ballast/pkg/telemetry"
 )
 
 const scope = "example.com/ballast/pkg/outbox"
@@ -59,7 +60,7 @@ func sent(span trace.Span, r *kgo.Record, err error) {
 		return
 	}
 	if err != nil {
-		span.SetStatus(codes.Error, err.Error())
+		span.SetStatus(codes.Error, telemetry.ErrorText(err))
 	} else {
 		span.SetAttributes(semconv.MessagingDestinationPartitionID(strconv.Itoa(int(r.Partition))),
 			semconv.MessagingKafkaOffset(int(r.Offset)))

@@ -137,7 +137,7 @@ func await(ctx context.Context, logger *slog.Logger, cc *pgx.ConnConfig, ping fu
 		}
 		if time.Since(logged) >= logEvery {
 			logged = time.Now()
-			logger.WarnContext(ctx, "waiting for postgres at "+name, "error", err)
+			logger.WarnContext(ctx, "waiting for postgres at "+name, "error", err) //nolint:sloglint // An address from the settings.
 		}
 		select {
 		case <-ctx.Done():

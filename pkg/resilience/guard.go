@@ -153,7 +153,11 @@ func (g *Guard) breakerSettings() gobreaker.Settings {
 		IsExcluded:   func(err error) bool { _, gone := errors.AsType[callerGone](err); return gone },
 		IsSuccessful: func(err error) bool { return err == nil || !g.cfg.Failure(err) },
 		OnStateChange: func(name string, from, to gobreaker.State) {
-			g.cfg.Logger.Warn("circuit breaker changed", "dependency", name, "from", from.String(), "to", to.String())
+			say := g.cfg.Logger.Warn
+			if to == gobreaker.StateClosed {
+				say = g.cfg.Logger.Info
+			}
+			say("circuit breaker changed", "dependency", name, "from_state", from.String(), "to_state", to.String())
 		},
 	}
 }

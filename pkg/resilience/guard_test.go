@@ -106,7 +106,7 @@ func TestBreakerOpensProbesAndCloses(t *testing.T) {
 		if refused.Load() != 8 || b.State() != "closed" {
 			t.Errorf("%d refused and %s, want 8 and closed", refused.Load(), b.State())
 		}
-		for _, change := range []string{"from=closed to=open", "from=open to=half-open", "from=half-open to=open", "from=half-open to=closed"} {
+		for _, change := range []string{"from_state=closed to_state=open", "from_state=open to_state=half-open", "from_state=half-open to_state=open", "from_state=half-open to_state=closed"} {
 			if !strings.Contains(b.logs.String(), change) {
 				t.Errorf("%s is not in the log:\n%s", change, b.logs.String())
 			}

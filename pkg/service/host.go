@@ -186,8 +186,8 @@ func (h *Host) protect(name string, fn func(context.Context) error) func(context
 	return func(ctx context.Context) (err error) {
 		defer func() {
 			if r := recover(); r != nil {
-				h.Logger.Error("panic", "in", name, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-				err = fmt.Errorf("panic: %v", r)
+				h.Logger.Error("panic in a loop", "loop", name, "panic", telemetry.PanicText(r), "stack", string(debug.Stack()))
+				err = errors.New("panic: " + telemetry.PanicText(r))
 			}
 		}()
 		return fn(ctx)

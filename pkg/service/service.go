@@ -67,6 +67,8 @@ type Config struct {
 	// Print is the service's whole settings struct. It is logged at the start and
 	// served at /config, both without secrets.
 	Print any
+	// LogKeys are the service's own keys of log lines: telemetry.Config.Keys.
+	LogKeys map[string]string
 	// Telemetry overrides the output of logs, for tests.
 	Telemetry telemetry.Config
 }
@@ -83,7 +85,7 @@ func Run(ctx context.Context, cfg Config, setup func(context.Context, *Host) err
 	context.AfterFunc(ctx, stop)
 
 	tc := cfg.Telemetry
-	tc.Service, tc.Version, tc.Level = cfg.Name, cfg.Version, cfg.Settings.LogLevel
+	tc.Service, tc.Version, tc.Level, tc.Keys = cfg.Name, cfg.Version, cfg.Settings.LogLevel, cfg.LogKeys
 	tc.TracesFile = cfg.Settings.TracesFile
 	tel, err := telemetry.Start(ctx, tc)
 	if err != nil {

@@ -227,13 +227,13 @@ func TestFailuresEndTheService(t *testing.T) {
 		want  string
 	}{
 		"setup":       {func(context.Context, *service.Host) error { return broken }, "broken"},
-		"setup panic": {func(context.Context, *service.Host) error { panic("boom") }, "panic: boom"},
+		"setup panic": {func(context.Context, *service.Host) error { panic(errors.New("boom")) }, "panic: boom"},
 		"loop": {func(_ context.Context, h *service.Host) error {
 			h.Go("relay", func(context.Context) error { return broken })
 			return nil
 		}, "relay: broken"},
 		"loop panic": {func(_ context.Context, h *service.Host) error {
-			h.Go("relay", func(context.Context) error { panic("boom") })
+			h.Go("relay", func(context.Context) error { panic(errors.New("boom")) })
 			return nil
 		}, "relay: panic: boom"},
 		"close": {func(_ context.Context, h *service.Host) error {

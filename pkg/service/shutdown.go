@@ -23,7 +23,7 @@ func (h *Host) shutdown(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, h.cfg.Settings.DrainTimeout)
 		defer cancel()
 		if err := fn(ctx); err != nil {
-			h.Logger.Error("a step of the shutdown failed", "step", name, "error", err)
+			h.Logger.Warn("a step of the shutdown failed", "step", name, "error", err)
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
 	}

@@ -50,7 +50,7 @@ func (h *Host) Wait(ctx context.Context, what string, probe func(context.Context
 		err := within(ctx, probe)
 		if err == nil {
 			if !reminded.IsZero() {
-				h.Logger.Info(what+" is there", "waited", time.Since(began).Round(time.Millisecond).String())
+				h.Logger.Info(what+" is there", "took", time.Since(began).Round(time.Millisecond).String()) //nolint:sloglint // A name from the code.
 			}
 			return nil
 		}
@@ -65,7 +65,7 @@ func (h *Host) Wait(ctx context.Context, what string, probe func(context.Context
 		}
 		if time.Since(reminded) >= remindEvery {
 			reminded = time.Now()
-			h.Logger.Info("waiting for "+what, "error", err.Error())
+			h.Logger.Warn("waiting for "+what, "error", err) //nolint:sloglint // A name from the code.
 		}
 		select {
 		case <-time.After(pause/2 + rand.N(pause/2)):

@@ -99,7 +99,7 @@ func (w *watch) tell(ctx context.Context, now time.Time) {
 			}
 		}
 		w.cfg.Logger.InfoContext(ctx, "no longer shedding load",
-			"lasted", w.latest.Sub(w.began).Round(time.Millisecond).String(), "refused", refused)
+			"took", w.latest.Sub(w.began).Round(time.Millisecond).String(), "refused", refused)
 	}
 	w.counted = counted
 }

@@ -42,7 +42,7 @@ func (c *Consumer) prepare(ctx context.Context) ([]string, error) {
 		if err == nil {
 			break
 		}
-		c.log.Warn("waiting for topics", "topics", c.cfg.Topics, "err", err)
+		c.log.Warn("waiting for topics", "topics", c.cfg.Topics, "error", err)
 		if sleep(ctx, askAgain); ctx.Err() != nil {
 			return nil, err
 		}
@@ -96,7 +96,7 @@ func (c *Consumer) assigned(ctx context.Context, client *kgo.Client, added map[s
 			if read, end, err = c.retryRange(ctx, client, retry); err == nil {
 				break
 			}
-			c.log.Warn("waiting for the offsets of the retry topic", "topic", retry, "err", err)
+			c.log.Warn("waiting for the offsets of the retry topic", "topic", retry, "error", err)
 			if sleep(ctx, askAgain); ctx.Err() != nil {
 				return
 			}
@@ -225,7 +225,7 @@ func (c *Consumer) commit(ctx context.Context) {
 			}
 		}
 		if err != nil {
-			c.log.Warn("offsets not committed: the records will come again", "err", err)
+			c.log.Warn("offsets not committed: the records will come again", "error", err)
 		}
 	})
 }

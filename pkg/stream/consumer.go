@@ -212,7 +212,7 @@ func (c *Consumer) poll(ctx context.Context) {
 	c.polled = now
 	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
 		if p.Err != nil && ctx.Err() == nil {
-			c.log.Error("fetch failed", "topic", p.Topic, "partition", p.Partition, "err", p.Err)
+			c.log.Warn("fetch failed", "topic", p.Topic, "partition", p.Partition, "error", p.Err)
 		}
 		l := c.lanes[place{p.Topic, p.Partition}]
 		if l == nil || len(p.Records) == 0 {

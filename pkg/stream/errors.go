@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"example.com/ballast/pkg/telemetry"
 )
 
 // Reject says that the record at index of the batch can never succeed, because
@@ -25,7 +27,7 @@ type panicked struct {
 	stack []byte
 }
 
-func (p *panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
+func (p *panicked) Error() string { return "panic: " + telemetry.PanicText(p.value) }
 
 func (p *panicked) Unwrap() error {
 	err, _ := p.value.(error)

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -88,7 +89,7 @@ func (c *Consumer) hindered(ctx context.Context) {
 	case c.paused == "" && c.tries >= c.cfg.InPlace:
 		c.pause(ctx, PausedTransient)
 	case c.tries == 1:
-		c.log.Warn("batch failed: trying again", "records", len(c.pending), "err", c.hindrance)
+		c.log.Warn("batch failed: trying again", "count", len(c.pending), "error", c.hindrance)
 	}
 }
 
@@ -103,8 +104,12 @@ func (c *Consumer) pause(ctx context.Context, reason string) {
 		c.pressure.Do(func() { c.log.Info("consumer paused: the handler has enough to do") })
 		return
 	}
-	c.log.Error("consumer paused: nothing is taken until the batch succeeds",
-		"reason", reason, "records", len(c.pending), "err", c.hindrance)
+	level := slog.LevelWarn // It goes on by itself when what it needs is back.
+	if reason == PausedFaults {
+		level = slog.LevelError // It does not: a deploy is bad.
+	}
+	c.log.Log(ctx, level, "consumer paused: nothing is taken until the batch succeeds",
+		"reason", reason, "count", len(c.pending), "error", c.hindrance)
 }
 
 func (c *Consumer) resume(ctx context.Context) {

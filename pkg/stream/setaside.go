@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"example.com/ballast/pkg/kafka"
+	"example.com/ballast/pkg/telemetry"
 )
 
 // Reasons for which a record leaves the normal path: Origin.Reason, and a label
@@ -59,8 +60,8 @@ func (c *Consumer) deadLetter(ctx context.Context, letters ...letter) error {
 		}
 		o := &origins[i]
 		c.metrics.count(ctx, c.metrics.deadLetters, o.Topic, l.reason)
-		c.log.ErrorContext(l.record.within(ctx), "record dead-lettered", "dlq", dead[i].Topic, "reason", l.reason, "err", l.cause,
-			"id", l.record.ID, "key", string(dead[i].Key), "partition", o.Partition, "offset", o.Offset, "attempts", o.Attempts)
+		c.log.ErrorContext(l.record.within(ctx), "record dead-lettered", "dlq", dead[i].Topic, "reason", l.reason, "error", l.cause,
+			"message_id", l.record.ID, "message_key", string(dead[i].Key), "partition", o.Partition, "offset", o.Offset, "attempts", o.Attempts)
 	}
 	if allowed < len(letters) {
 		c.hindrance = letters[allowed].flood()
@@ -154,9 +155,9 @@ func (c *Consumer) setAside(ctx context.Context, r *Record, cause error) error {
 	}
 	var p *panicked
 	if errors.As(cause, &p) && r.Attempt == 1 {
-		c.log.ErrorContext(ctx, "handler panicked", "panic", p.value, "stack", string(p.stack))
+		c.log.ErrorContext(ctx, "handler panicked", "panic", telemetry.PanicText(p.value), "stack", string(p.stack))
 	}
-	c.log.WarnContext(r.within(ctx), "record set aside", "err", cause, "id", r.ID, "key", string(r.raw.Key),
+	c.log.WarnContext(r.within(ctx), "record set aside", "error", cause, "message_id", r.ID, "message_key", string(r.raw.Key),
 		"topic", r.lane.topic, "partition", r.Partition, "offset", r.Offset, "attempt", r.Attempt, "due", due)
 	return nil
 }
@@ -204,7 +205,7 @@ func (c *Consumer) copyOf(r *Record, reason string, cause error) (*kgo.Record, O
 	o.Topic, o.Partition, o.Offset, o.Timestamp = r.lane.topic, r.Partition, r.Offset, r.Timestamp
 	o.Group, o.Reason, o.NotBefore = c.cfg.Group, reason, time.Time{}
 	if cause != nil {
-		o.Message, o.Attempts = cause.Error(), r.Attempt
+		o.Message, o.Attempts = telemetry.ErrorText(cause), r.Attempt
 		if o.FirstFailed.IsZero() {
 			o.FirstFailed = time.Now()
 		}

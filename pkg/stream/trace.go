@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"example.com/ballast/pkg/message"
+	"example.com/ballast/pkg/telemetry"
 )
 
 // processing is the span of one record in one handler call.
@@ -80,7 +81,7 @@ func endSpans(spans []processing, batch []Record, err error, outcome class) {
 		}
 		s.SetAttributes(attribute.Stringer("stream.outcome", outcome))
 		if own != nil {
-			s.SetStatus(codes.Error, own.Error())
+			s.SetStatus(codes.Error, telemetry.ErrorText(own))
 		}
 		s.End()
 	}
@@ -107,7 +108,7 @@ func endSend(span trace.Span, to *kgo.Record, err error) {
 	}
 	span.SetAttributes(semconv.MessagingKafkaOffset(int(to.Offset)))
 	if err != nil {
-		span.SetStatus(codes.Error, err.Error())
+		span.SetStatus(codes.Error, telemetry.ErrorText(err))
 	}
 	span.End()
 }

@@ -14,11 +14,22 @@ const (
 	//   - revision: of the source
 	//   - version: of the service
 	MetricBuildInfo = "build.info"
+	// MetricRedactions is a counter in {value}. Values left out of the log because their key is not known.
+	MetricRedactions = "telemetry.redactions"
 )
 
 // newBuildInfoGauge makes the instrument of MetricBuildInfo.
 func newBuildInfoGauge(m metric.Meter, opts ...metric.Int64ObservableGaugeOption) metric.Int64ObservableGauge {
 	i, err := m.Int64ObservableGauge(MetricBuildInfo, append(opts, metric.WithUnit("{build}"), metric.WithDescription("1, with what runs as attributes."))...)
+	if err != nil {
+		otel.Handle(err) // The registry has refused what a meter would.
+	}
+	return i
+}
+
+// newRedactionsCounter makes the instrument of MetricRedactions.
+func newRedactionsCounter(m metric.Meter) metric.Int64Counter {
+	i, err := m.Int64Counter(MetricRedactions, metric.WithUnit("{value}"), metric.WithDescription("Values left out of the log because their key is not known."))
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
 	}

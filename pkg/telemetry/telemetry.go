@@ -1,6 +1,7 @@
 // Package telemetry starts logs, traces and metrics of a process.
 //
-//   - Logs are JSON on one writer, with the trace and span of their context.
+//   - Logs are JSON on one writer, with the trace, span and labels of their
+//     context; see keys.go for what may stand in them, and what the levels mean.
 //   - Metrics are always served in the Prometheus format, see Telemetry.Metrics.
 //   - Traces, and a copy of metrics and logs, are exported as the environment
 //     says (OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER, OTEL_LOGS_EXPORTER,
@@ -38,6 +39,9 @@ type Config struct {
 	// TracesFile takes spans as lines of OTLP JSON, with or without an exporter;
 	// "" means none. At most 128 MiB are kept, in it and in its predecessor.
 	TracesFile string
+	// Keys are the log's keys of this service, beside those that telemetry knows,
+	// each with what its values are. Values of any other key are redacted.
+	Keys map[string]string
 	// Output takes the log lines; nil means standard error.
 	Output io.Writer
 }
@@ -120,7 +124,8 @@ func (t *Telemetry) startLogs(ctx context.Context, cfg Config, res *resource.Res
 		t.stops = append(t.stops, provider.Shutdown)
 		handler = slog.NewMultiHandler(handler, atLeast{level, otelslog.NewHandler(cfg.Service, otelslog.WithLoggerProvider(provider))})
 	}
-	t.Logger = slog.New(handler).With("service", cfg.Service)
+	redactions := newRedactionsCounter(otel.Meter(ours + "pkg/telemetry"))
+	t.Logger = slog.New(discreet{handler, allowed(cfg.Keys), redactions}).With("service", cfg.Service)
 	return nil
 }
 

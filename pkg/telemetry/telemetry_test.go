@@ -34,13 +34,13 @@ func TestStart(t *testing.T) {
 		t.Errorf("trace id %s", got)
 	}
 
-	tel.Logger.With("a", 1).InfoContext(ctx, "hello", "b", 2)
+	tel.Logger.With("count", 1).InfoContext(ctx, "hello", "limit", 2)
 	tel.Logger.DebugContext(ctx, "quiet")
 	var line map[string]any
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
 		t.Fatalf("%v: %s", err, out.String())
 	}
-	for k, want := range map[string]any{"msg": "hello", "service": "orders", "a": 1.0, "b": 2.0, "trace_id": "0af7651916cd43dd8448eb211c80319c"} {
+	for k, want := range map[string]any{"msg": "hello", "service": "orders", "count": 1.0, "limit": 2.0, "trace_id": "0af7651916cd43dd8448eb211c80319c"} {
 		if line[k] != want {
 			t.Errorf("%s is %v, want %v", k, line[k], want)
 		}

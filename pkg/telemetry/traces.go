@@ -32,14 +32,14 @@ func (t *Telemetry) startTraces(ctx context.Context, file string, res *resource.
 		if err != nil {
 			return variable("OTEL_TRACES_EXPORTER", err)
 		}
-		opts = append(opts, sdktrace.WithBatcher(exporter))
+		opts = append(opts, sdktrace.WithBatcher(discreetSpans{exporter}))
 	}
 	if file != "" {
 		exporter, err := otlptrace.New(ctx, &traceFile{path: file, max: maxTraceFile})
 		if err != nil {
 			return err
 		}
-		opts = append(opts, sdktrace.WithBatcher(exporter))
+		opts = append(opts, sdktrace.WithBatcher(discreetSpans{exporter}))
 	}
 	if len(opts) == 0 {
 		// Spans that nobody will see are not recorded; they still carry ids, for

@@ -43,7 +43,7 @@ func main() {
 // run serves until ctx ends or a signal comes. The end is service.Run's: calls
 // are answered, the loops finish what they hold, then the clients close.
 func run(ctx context.Context, cfg Config) error {
-	return service.Run(ctx, service.Config{Name: "inventory", Version: "dev", Settings: cfg.Settings, Print: cfg},
+	return service.Run(ctx, service.Config{Name: "inventory", Version: "dev", Settings: cfg.Settings, Print: cfg, LogKeys: logKeys()},
 		func(ctx context.Context, h *service.Host) error { return setup(ctx, cfg, h) })
 }
 

@@ -47,7 +47,7 @@ func (b *bundle) testOrders(t *testing.T) {
 		t.Errorf("the second order got %s", got)
 	}
 	dead := b.records(t, "inventory.commands.inventory.dlq").next(1, keyed("poison"))[0]
-	if string(dead.Value) == "" || !strings.Contains(header(dead, "__dlq.errors.message"), `order id "poison"`) {
+	if string(dead.Value) == "" || !strings.Contains(header(dead, "__dlq.errors.message"), "order_id: an id has 36 characters") {
 		t.Errorf("dead letter: %s", header(dead, "__dlq.errors.message"))
 	}
 

@@ -57,11 +57,11 @@ func (a *alarm) committed(ctx context.Context, changes []order.Change) {
 	for _, c := range changes {
 		switch s := c.After; {
 		case s.Status == order.NeedsOperator:
-			a.logger.ErrorContext(ctx, "an order needs an operator: ballast order show "+s.ID.String(),
-				"order", s.ID.String(), "version", s.Version, "detail", s.Detail)
+			a.logger.ErrorContext(ctx, "an order needs an operator: see ballast order show",
+				"order_id", s.ID.String(), "version", s.Version, "detail", s.Detail)
 		case s.Status == order.Cancelling && s.Resends > 0:
 			a.failing.Add(ctx, 1, metric.WithAttributes(attribute.String("step", s.Awaits().Name())))
-			a.logger.WarnContext(ctx, "undoing is not answered, it was asked for again", "order", s.ID.String(),
+			a.logger.WarnContext(ctx, "undoing is not answered, it was asked for again", "order_id", s.ID.String(),
 				"step", s.Awaits().String(), "resends", s.Resends, "since", s.Since, "next_look", s.Deadline)
 		}
 	}

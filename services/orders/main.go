@@ -33,7 +33,7 @@ func main() {
 			version = info.Main.Version
 		}
 		err = service.Run(context.Background(), service.Config{
-			Name: "orders", Version: version, Settings: cfg.Settings, Print: cfg,
+			Name: "orders", Version: version, Settings: cfg.Settings, Print: cfg, LogKeys: logKeys(),
 		}, func(ctx context.Context, host *service.Host) error { return setup(ctx, host, cfg) })
 	}
 	if err != nil {

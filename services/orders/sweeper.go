@@ -62,7 +62,7 @@ func (s *sweeper) once(ctx context.Context) error {
 	}
 	swept, err := s.sweep(ctx, s.batch, steps)
 	if swept > 0 {
-		s.logger.InfoContext(ctx, "swept orders that waited too long", "orders", swept)
+		s.logger.InfoContext(ctx, "swept orders that waited too long", "count", swept)
 	}
 	return err
 }

@@ -52,7 +52,7 @@ func run(ctx context.Context, cfg Config) error {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		version = info.Main.Version
 	}
-	return service.Run(ctx, service.Config{Name: "payments", Version: version, Settings: cfg.Settings, Print: cfg},
+	return service.Run(ctx, service.Config{Name: "payments", Version: version, Settings: cfg.Settings, Print: cfg, LogKeys: logKeys()},
 		func(ctx context.Context, host *service.Host) error { return setup(ctx, host, cfg) })
 }
 

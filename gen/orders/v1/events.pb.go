@@ -100,7 +100,8 @@ type OrderPlaced struct {
 	Country string `protobuf:"bytes,5,opt,name=country,proto3" json:"country,omitempty"`
 	// deadline is when the sweeper looks at the order if nothing happened.
 	Deadline *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=deadline,proto3" json:"deadline,omitempty"`
-	// idempotency_key that the customer sent; unique for each customer.
+	// idempotency_key is the hash of what the customer sent (SHA-256, base64url);
+	// unique for each customer.
 	IdempotencyKey string `protobuf:"bytes,7,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
 	// request_hash is the SHA-256 of the request in canonical form.
 	RequestHash   []byte `protobuf:"bytes,8,opt,name=request_hash,json=requestHash,proto3" json:"request_hash,omitempty"`

@@ -86,7 +86,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"bytes":            {reserve(), func(m *message.Message) { m.Value = []byte{0xff} }, "inventory.v1.ReserveStock: proto"},
 		"type":             {reserve(), func(m *message.Message) { m.Type = "inventory.v1.Reserve" }, "unknown type"},
 		"answer":           {&inventoryv1.StockReserved{OrderId: order}, nil, "unknown type"},
-		"order id":         {&inventoryv1.ReleaseStock{OrderId: "1"}, func(m *message.Message) { m.Key = []byte("1") }, `order id "1"`},
+		"order id":         {&inventoryv1.ReleaseStock{OrderId: "1"}, func(m *message.Message) { m.Key = []byte("1") }, "order_id: an id has 36 characters"},
 		"key":              {&inventoryv1.ReleaseStock{OrderId: order}, func(m *message.Message) { m.Key = nil }, "is not the order id"},
 		"no lines":         {reserve(), nil, "0 lines"},
 		"too many lines":   {reserve(make([]*inventoryv1.StockLine, maxLines+1)...), nil, "5001 lines"},

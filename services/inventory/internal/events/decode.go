@@ -65,7 +65,7 @@ func parse[T any, P payload[T]](m message.Message, kind stock.CommandKind, rest 
 	}
 	id, err := ids.Parse(p.GetOrderId())
 	if err != nil {
-		return stock.Command{}, fmt.Errorf("%s: order %w", m.Type, err)
+		return stock.Command{}, fmt.Errorf("%s: order_id: %w", m.Type, err)
 	}
 	// Order is kept by key, and so only for commands whose key is their order.
 	if string(m.Key) != p.GetOrderId() {

@@ -59,7 +59,7 @@ func payloadOf(a stock.Answer, id string) proto.Message {
 	case stock.Cancelled:
 		return &inventoryv1.ShipmentCancelled{OrderId: id, Version: a.Version}
 	default:
-		panic(fmt.Sprintf("events: answer of unknown kind %d", a.Kind))
+		panic(fmt.Errorf("events: answer of unknown kind %d", a.Kind))
 	}
 }
 

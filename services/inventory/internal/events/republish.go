@@ -39,10 +39,10 @@ func (r *Republisher) Lead(ctx context.Context, _ int64) error {
 		}
 		pause = r.Every
 		if n, err := r.Republish(ctx); err != nil {
-			r.Logger.WarnContext(ctx, "products not republished", "error", err, "published", n)
+			r.Logger.WarnContext(ctx, "products not republished", "error", err, "count", n)
 			pause = min(retryPause, r.Every)
 		} else {
-			r.Logger.InfoContext(ctx, "products republished", "products", n)
+			r.Logger.InfoContext(ctx, "products republished", "count", n)
 		}
 	}
 }

@@ -85,7 +85,7 @@ func (d Decider) apply(r *Reservation, available map[string]int64, c Command) (A
 	case CancelShipment:
 		return r.cancelShipment()
 	default:
-		panic(fmt.Sprintf("stock: command of unknown kind %d", c.Kind))
+		panic(fmt.Errorf("stock: command of unknown kind %d", c.Kind))
 	}
 }
 

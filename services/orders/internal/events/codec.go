@@ -53,7 +53,7 @@ func build(topic string, m proto.Message, id ids.ID, version int64, at time.Time
 	if err != nil {
 		// Only invalid UTF-8 makes this fail, and no string that gets here
 		// passed the edge's validation with any.
-		panic(fmt.Sprintf("marshal %T: %v", m, err))
+		panic(fmt.Errorf("marshal %T: %w", m, err))
 	}
 	msg := message.New(topic, string(m.ProtoReflect().Descriptor().FullName()), source, id.String(), version, value, at)
 	msg.TraceParent = trace
@@ -111,7 +111,7 @@ func eventProto(r order.Recorded) proto.Message {
 			OrderId: id, Operator: e.By.Operator, Reason: e.By.Reason, Status: ordersv1.OrderStatus(e.As),
 		}
 	}
-	panic(fmt.Sprintf("no encoding for event %T", r.Event))
+	panic(fmt.Errorf("no encoding for event %T", r.Event))
 }
 
 func commandProto(c order.Command) (topic string, m proto.Message) {
@@ -134,7 +134,7 @@ func commandProto(c order.Command) (topic string, m proto.Message) {
 	case c.Step == order.Ship:
 		return InventoryCommands, &inventoryv1.CancelShipment{OrderId: id}
 	}
-	panic(fmt.Sprintf("no encoding for command %+v", c))
+	panic(fmt.Errorf("no encoding for step %d of a command", c.Step))
 }
 
 // Stored turns stored bytes back into an event. The types and fields of every

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"log/slog"
 	"strings"
 
 	"connectrpc.com/connect/v2"
@@ -16,6 +17,7 @@ import (
 	"example.com/ballast/pkg/ids"
 	"example.com/ballast/pkg/message"
 	"example.com/ballast/pkg/money"
+	"example.com/ballast/pkg/telemetry"
 	"example.com/ballast/services/orders/internal/order"
 )
 
@@ -54,6 +56,7 @@ func (s *Server) PlaceOrder(ctx context.Context, req *ordersv1.PlaceOrderRequest
 	if err != nil {
 		return nil, forClient(err)
 	}
+	telemetry.Label(ctx, slog.String("order_id", placed.ID.String()))
 	return &ordersv1.PlaceOrderResponse{Order: orderProto(order.View{State: placed, Recipient: p.Recipient})}, nil
 }
 
@@ -116,6 +119,7 @@ func (s *Server) owned(ctx context.Context, get func(context.Context, ids.ID) (o
 	if err != nil {
 		return order.View{}, edge.FieldError("order_id", "is not a UUID of 36 characters")
 	}
+	telemetry.Label(ctx, slog.String("order_id", id.String()))
 	view, err := get(ctx, id)
 	if caller, _ := edge.Caller(ctx); err == nil && !caller.Operator && view.Customer != caller.Customer {
 		err = order.ErrNotFound
@@ -160,7 +164,9 @@ func placement(ctx context.Context, req *ordersv1.PlaceOrderRequest) (order.Plac
 	return p, nil
 }
 
-// idempotencyKey reads the header of draft-ietf-httpapi-idempotency-key-header.
+// idempotencyKey reads the header of draft-ietf-httpapi-idempotency-key-header
+// and returns the hash of it. Clients choose their keys, some take an e-mail
+// address, and what is kept of a key lives in events that nobody can erase.
 func idempotencyKey(ctx context.Context) (string, error) {
 	const field = "Idempotency-Key"
 	var key string
@@ -175,6 +181,9 @@ func idempotencyKey(ctx context.Context) (string, error) {
 	case strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }):
 		return "", edge.FieldError(field, "header has characters that are not printable ASCII")
 	}
+	hash := sha256.Sum256([]byte(key))
+	key = base64.RawURLEncoding.EncodeToString(hash[:])
+	telemetry.Label(ctx, slog.String("request_key", key[:12]))
 	return key, nil
 }
 

@@ -156,7 +156,7 @@ func TestPlaceOrderAnswersAsPublished(t *testing.T) {
 	if o.OrderID != s.order.ID.String() || o.Status != "ORDER_STATUS_PLACED" || o.Total.Currency != "GBP" || o.Total.MinorUnits != "1530" {
 		t.Errorf("answer: %s", body)
 	}
-	if p := s.placed[0]; p.Customer != "17850" || p.Key != "k1" || p.Country != "GB" {
+	if p := s.placed[0]; p.Customer != "17850" || p.Key != "arnx6499M4j0-dWG9m6Z_VQIDfLERvDlhmiwnAihbdA" /* of k1 */ || p.Country != "GB" {
 		t.Errorf("placement: %+v", p)
 	}
 }

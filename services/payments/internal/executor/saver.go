@@ -41,7 +41,7 @@ func (e *Executor) store(ctx context.Context, changes []payment.Change) []batch.
 			}
 			return results
 		}
-		e.cfg.Logger.ErrorContext(ctx, "results could not be stored", "count", len(changes), "error", err)
+		e.cfg.Logger.WarnContext(ctx, "results could not be stored: their payments are looked at again", "count", len(changes), "error", err)
 		switch transient := e.cfg.Transient(err); {
 		case transient && ctx.Err() == nil:
 			pause(ctx, delay)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 
 	"github.com/stripe/stripe-go/v85"
 )
@@ -46,7 +47,6 @@ type Error struct {
 	Class       error  // one of the classes above
 	Code        string // the provider's error code, "" without an answer
 	DeclineCode string // the issuer's reason, of ErrDeclined
-	Message     string
 	HTTPStatus  int    // 0 without an answer
 	RequestID   string // for the provider's support
 	// Replayed says that this is the stored first answer of the key. A
@@ -58,13 +58,14 @@ type Error struct {
 	cause  error
 }
 
-// Error says what was tried, what came of it and how to find it.
+// Error says what was tried, what came of it and how to find it, without the
+// provider's own text: that is written for customers, and may quote their card.
 func (e *Error) Error() string {
 	if e.HTTPStatus == 0 {
 		return fmt.Sprintf("provider: %s: %v: %v", e.Op, e.Class, e.cause)
 	}
-	return fmt.Sprintf("provider: %s: %v: status %d, code %q: %s (request %s)",
-		e.Op, e.Class, e.HTTPStatus, e.Code, e.Message, e.RequestID)
+	return fmt.Sprintf("provider: %s: %v: status %d, code %q (request %s)",
+		e.Op, e.Class, e.HTTPStatus, e.Code, e.RequestID)
 }
 
 // Unwrap gives the class and the cause, so that a caller's own cancellation
@@ -82,7 +83,7 @@ func classify(op string, err error) error {
 		return &Error{Op: op, Class: ErrUnknown, cause: err}
 	}
 	e := &Error{
-		Op: op, Code: string(se.Code), DeclineCode: string(se.DeclineCode), Message: se.Msg,
+		Op: op, Code: word(string(se.Code)), DeclineCode: word(string(se.DeclineCode)),
 		HTTPStatus: se.HTTPStatusCode, RequestID: se.RequestID, cause: err,
 	}
 	if se.LastResponse != nil {
@@ -105,6 +106,17 @@ func classify(op string, err error) error {
 		e.Class = ErrUnknown
 	}
 	return e
+}
+
+// aWord is the form of the provider's codes.
+var aWord = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+
+// word lets codes pass and nothing else: they go into messages and histories.
+func word(code string) string {
+	if code == "" || aWord.MatchString(code) {
+		return code
+	}
+	return "unreadable_code"
 }
 
 func replayed(r *stripe.APIResponse) bool {

@@ -258,7 +258,7 @@ func intentOf(pi *stripe.PaymentIntent) Intent {
 		Created: time.Unix(pi.Created, 0).UTC(), Replayed: replayed(pi.LastResponse),
 	}
 	if pi.LastPaymentError != nil {
-		in.DeclineCode = string(pi.LastPaymentError.DeclineCode)
+		in.DeclineCode = word(string(pi.LastPaymentError.DeclineCode))
 	}
 	return in
 }

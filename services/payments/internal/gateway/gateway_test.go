@@ -53,6 +53,9 @@ func TestClasses(t *testing.T) {
 	}{
 		{"declined", 402, card, gateway.ErrDeclined,
 			payment.Result{Outcome: payment.Refused, Intent: payment.IntentFailed, Code: "lost_card"}},
+		{"declined in words", 402, `{"error":{"type":"card_error","code":"Ada Lovelace","decline_code":"4242424242424242",
+			"message":"Ada Lovelace, your card 4242424242424242 was declined"}}`, gateway.ErrDeclined,
+			payment.Result{Outcome: payment.Refused, Intent: payment.IntentFailed, Code: "unreadable_code"}},
 		{"rejected", 400, `{"error":{"type":"invalid_request_error","code":"amount_too_small"}}`, gateway.ErrRejected,
 			payment.Result{Outcome: payment.Invalid, Code: "amount_too_small"}},
 		{"taken before", 400, `{"error":{"type":"invalid_request_error","code":"payment_intent_unexpected_state",
@@ -90,6 +93,9 @@ func TestClasses(t *testing.T) {
 			var e *gateway.Error
 			if !errors.Is(err, c.class) || !errors.As(err, &e) {
 				t.Fatalf("got %v", err)
+			}
+			if text := err.Error(); strings.Contains(text, "4242") || strings.Contains(text, "Ada") {
+				t.Errorf("the provider's text is in the error: %s", text)
 			}
 			got := g.Do(t.Context(), payment.Call{Operation: payment.Confirm, Key: "k", Payment: payment.Payment{IntentID: "pi_1"}})
 			if diff := cmp.Diff(c.result, got); diff != "" {

@@ -83,7 +83,7 @@ func (h *handler) take(w http.ResponseWriter, r *http.Request) (status int, outc
 	event, err := stripehook.ConstructEventWithOptions(body, r.Header.Get("Stripe-Signature"), h.cfg.Secret,
 		stripehook.ConstructEventOptions{Tolerance: tolerance, IgnoreAPIVersionMismatch: true})
 	if err != nil {
-		h.refusals.Do(func() { h.cfg.Logger.WarnContext(r.Context(), "webhook refused", "error", err, "from", r.RemoteAddr) })
+		h.refusals.Do(func() { h.cfg.Logger.WarnContext(r.Context(), "webhook refused", "error", err, "peer", r.RemoteAddr) })
 		return http.StatusBadRequest, "refused"
 	}
 	notice, ok := noticeOf(event)

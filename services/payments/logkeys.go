@@ -1,0 +1,11 @@
+package main
+
+// logKeys are the words of this service that its log lines may show, and what
+// their values are.
+func logKeys() map[string]string {
+	return map[string]string{
+		"order_id": "UUID", "payment_intent_id": "the provider's",
+		"status": "of a payment", "setbacks": "number",
+		"problem": "how two books differ", "compared": "number", "differences": "number",
+	}
+}
