@@ -15,13 +15,19 @@ import (
 
 	"example.com/ballast/cmd/ballast/internal/api"
 	"example.com/ballast/cmd/ballast/internal/reconcile"
+	"example.com/ballast/cmd/ballast/internal/timeline"
 	ordersv1 "example.com/ballast/gen/orders/v1"
 )
 
 // show is what an operator wants to know before deciding anything.
 func (t *orderTool) show() *cobra.Command {
 	return &cobra.Command{
-		Use: "show ID", Short: "Show an order, what it waits for, and its history", Args: cobra.ExactArgs(1),
+		Use: "show ID", Short: "Show an order, what it waits for, and all that happened to it", Args: cobra.ExactArgs(1),
+		Long: `Prints the order, its history, and for an operator one timeline of its events, the
+messages about it in all topics, and what the provider's own book says. Times are
+milliseconds since the order was placed. OUTBOX MS is how long a message took to
+the broker, ANSWERED MS from there to what came of it: waiting in the topic and
+being worked on. What can't be read is said, and the rest printed.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, client, err := t.open(cmd.Context())
 			if err != nil {
@@ -35,8 +41,12 @@ func (t *orderTool) show() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			found := &trail{}
+			if t.customer == "" { // It is not a customer's to read topics.
+				found = t.follow(ctx, client, got.GetOrder(), past)
+			}
 			if t.asJSON {
-				return showJSON(cmd.OutOrStdout(), got, past)
+				return showJSON(cmd.OutOrStdout(), got, past, found)
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			printOrder(w, got.GetOrder())
@@ -45,6 +55,11 @@ func (t *orderTool) show() *cobra.Command {
 				return err
 			}
 			printHistory(w, past)
+			if err := w.Flush(); err != nil || t.customer != "" {
+				return err
+			}
+			row(w)
+			found.print(w)
 			return w.Flush()
 		},
 	}
@@ -71,15 +86,24 @@ func (t *orderTool) read(ctx context.Context, client *api.Client, id string) (*o
 	return api.Do(ctx, client, client.Orders.GetOrderHistory, &ordersv1.GetOrderHistoryRequest{OrderId: id})
 }
 
-// showJSON prints both answers as one object.
-func showJSON(out io.Writer, got *ordersv1.GetOrderResponse, past *ordersv1.GetOrderHistoryResponse) error {
+// showJSON prints all of it as one object.
+func showJSON(out io.Writer, got *ordersv1.GetOrderResponse, past *ordersv1.GetOrderHistoryResponse, found *trail) error {
 	var both struct {
-		Order  json.RawMessage   `json:"order"`
-		Events []json.RawMessage `json:"events"`
+		Order    json.RawMessage   `json:"order"`
+		Events   []json.RawMessage `json:"events"`
+		Payment  json.RawMessage   `json:"payment,omitempty"`
+		Timeline []timeline.Step   `json:"timeline,omitempty"`
+		Notes    []string          `json:"notes,omitempty"`
 	}
+	both.Timeline, both.Notes = found.steps, found.notes
 	var err error
 	if both.Order, err = protojson.Marshal(got.GetOrder()); err != nil {
 		return err
+	}
+	if found.payment != nil {
+		if both.Payment, err = protojson.Marshal(found.payment); err != nil {
+			return err
+		}
 	}
 	for _, e := range past.GetEvents() {
 		encoded, err := protojson.Marshal(e)

@@ -47,7 +47,7 @@ func TestOperatorsEndOrders(t *testing.T) {
 	p.faults(map[string]any{})
 	p.eventually("the resumed order is cancelled", func() bool { return p.status(resumed) == ordersv1.OrderStatus_ORDER_STATUS_CANCELLED })
 	for id, event := range map[string]string{resumed: "OrderResumed", settled: "OrderSettled"} {
-		page := p.must("order", "show", id)
+		page := p.must("order", "history", id)
 		if strings.Count(page, event) != 1 || !strings.Contains(page, "by grace: the bank says so") {
 			t.Errorf("no audit entry %s:\n%s", event, page)
 		}

@@ -103,26 +103,43 @@ const (
 	BookRefunded = "refunded"
 )
 
-// BookLine is one movement in the payment provider's own book.
+// BookLine is one line of the payment provider's own book.
 type BookLine struct {
-	Kind     string `json:"kind"`
-	Intent   string `json:"intent"`
-	OrderID  string `json:"order_id"`
-	Amount   int64  `json:"amount"`
-	Currency string `json:"currency"`
+	// TimeMilli is its clock's time.
+	TimeMilli int64  `json:"time_ms"`
+	Kind      string `json:"kind"`
+	Intent    string `json:"intent"`
+	OrderID   string `json:"order_id"`
+	Amount    int64  `json:"amount"`
+	Currency  string `json:"currency"`
+	// Code is why it was declined or refused.
+	Code string `json:"code"`
+	// Lost marks a movement that was made and then answered with a 500.
+	Lost bool `json:"answered_500"`
 }
 
-// EachBookLine reads the provider's book, oldest line first.
+// EachBookLine reads the movements of the provider's book, oldest line first.
 func (c *Client) EachBookLine(ctx context.Context, each func(BookLine)) error {
-	lines, err := do(ctx, c, nil, c.readBook, struct{}{})
+	lines, err := do(ctx, c, nil, c.readBook, func(l BookLine) bool { return l.Kind == BookCaptured || l.Kind == BookRefunded })
 	for _, line := range lines {
 		each(line)
 	}
 	return err
 }
 
-// readBook reads the book anew; its lines that move no money are left out.
-func (c *Client) readBook(ctx context.Context, _ struct{}) ([]BookLine, error) {
+// BookOf reads all lines of the provider's book about an order's intents.
+func (c *Client) BookOf(ctx context.Context, orderID string) ([]BookLine, error) {
+	intents := map[string]bool{}
+	return do(ctx, c, nil, c.readBook, func(l BookLine) bool {
+		if l.OrderID == orderID && l.Intent != "" {
+			intents[l.Intent] = true
+		}
+		return l.OrderID == orderID || intents[l.Intent]
+	})
+}
+
+// readBook reads the book anew and returns the lines that keep takes.
+func (c *Client) readBook(ctx context.Context, keep func(BookLine) bool) ([]BookLine, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.provider+"/book", http.NoBody)
 	if err != nil {
 		return nil, fmt.Errorf("provider's book: %w", err)
@@ -145,7 +162,7 @@ func (c *Client) readBook(ctx context.Context, _ struct{}) ([]BookLine, error) {
 		if err != nil {
 			return nil, connect.NewError(connect.CodeUnavailable, "provider's book: "+err.Error()).WithCause(err)
 		}
-		if line.Kind == BookCaptured || line.Kind == BookRefunded {
+		if keep(line) {
 			lines = append(lines, line)
 		}
 	}
