@@ -21,6 +21,7 @@ func TestCheckout(t *testing.T) {
 	t.Run("100 calls with one key", func(t *testing.T) { oneKey(ctx, t, p) })
 	t.Run("200 buyers for 50 units", func(t *testing.T) { lastUnits(ctx, t, p) })
 	t.Run("a refused destination", func(t *testing.T) { refusedDestination(ctx, t, p) })
+	t.Run("the timeline of an order", func(t *testing.T) { timelines(ctx, t, p) })
 	t.Run("dead letters are replayed and discarded", func(t *testing.T) { deadLetters(ctx, t, p) })
 	t.Run("cancel at every moment", func(t *testing.T) { cancelAtEveryMoment(ctx, t, p) })
 	p.reconcile(ctx, nil)
