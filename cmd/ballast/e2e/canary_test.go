@@ -69,10 +69,10 @@ func TestNothingOfACustomerGetsOut(t *testing.T) {
 	p.faults(map[string]any{"decline_rate": 1})
 	orders("declined, "+canary, good)
 	p.faults(map[string]any{})
-	p.must("flag", "set", "payments.fault-handler-panic", "true")
+	p.panics(true)
 	orders("panics, "+canary, good)
 	p.eventually("the handler has panicked", func() bool { return strings.Contains(p.metrics("payments"), `reason="fault"`) })
-	p.must("flag", "unset", "payments.fault-handler-panic")
+	p.panics(false)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for i := range 5 {

@@ -109,11 +109,17 @@ func (p *platform) status(id string) ordersv1.OrderStatus {
 // metrics reads what Prometheus would.
 func (p *platform) metrics(service string) string {
 	p.t.Helper()
+	return p.admin(service, "/metrics")
+}
+
+// admin reads a page of a service's admin listener.
+func (p *platform) admin(service, path string) string {
+	p.t.Helper()
 	state, err := p.home.Running()
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	res, err := http.Get(state.Endpoints.Admin[service] + "/metrics")
+	res, err := http.Get(state.Endpoints.Admin[service] + path)
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ func timelines(ctx context.Context, t *testing.T, p *platform) {
 		}},
 	} {
 		if c.panics {
-			p.must("flag", "set", "payments.fault-handler-panic", "true")
+			p.panics(true)
 		}
 		req := request("TIME")
 		req.ShipTo.Country = c.country
@@ -48,13 +49,26 @@ func timelines(ctx context.Context, t *testing.T, p *platform) {
 			p.eventually("the charge is set aside", func() bool {
 				return slices.ContainsFunc(p.timeline(o.GetOrderId()), func(s timeline.Step) bool { return s.Kind == timeline.Aside })
 			})
-			p.must("flag", "unset", "payments.fault-handler-panic")
+			p.panics(false)
 		}
 		if done := await(ctx, t, p, o.GetOrderId()); done.GetStatus() != c.end {
 			t.Errorf("%s: ends as %s", name, done.GetStatus())
 		}
 		p.inOrder(o.GetOrderId(), c.want)
 	}
+}
+
+// panics lets payments panic at every message, or no longer, and returns when it
+// has read that.
+func (p *platform) panics(on bool) {
+	p.t.Helper()
+	const flag = "payments.fault-handler-panic"
+	if on {
+		p.must("flag", "set", flag, "true")
+	} else {
+		p.must("flag", "unset", flag)
+	}
+	p.eventually("payments knows the flag", func() bool { return strings.Contains(p.admin("payments", "/flags"), flag) == on })
 }
 
 // inOrder waits until the timeline has these steps one after the other, and
