@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -12,11 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 
 	"example.com/ballast/deploy/observability"
-	"example.com/ballast/deploy/observability/promql"
-	"example.com/ballast/deploy/observability/registry"
 	"example.com/ballast/deploy/observability/slo"
 )
 
@@ -157,50 +153,6 @@ func compare(t *testing.T, name, whole, scaled string, least time.Duration) {
 	}
 	if want := max(time.Duration(w)/60, least); time.Duration(s) != want {
 		t.Errorf("%s: %s became %s, want %s", name, whole, scaled, want)
-	}
-}
-
-// TestExpressionsAskForWhatThereIs: a name or a label that nobody exports would be
-// an alert that never fires.
-func TestExpressionsAskForWhatThereIs(t *testing.T) {
-	t.Parallel()
-	known, err := registry.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	groups := rules(t, 1)
-	recorded := map[string]bool{}
-	for _, g := range groups {
-		for _, r := range g.Rules {
-			recorded[r.Record] = true
-		}
-	}
-	for _, g := range groups {
-		for _, r := range g.Rules {
-			selectors, err := promql.Selectors(r.Expr)
-			if err != nil {
-				t.Errorf("%s%s: %v", r.Record, r.Alert, err)
-			}
-			for _, s := range selectors {
-				entry, ok := known.Prometheus(s.Name)
-				if !ok && !recorded[s.Name] {
-					t.Errorf("%s%s: nobody exports %s", r.Record, r.Alert, s.Name)
-				}
-				if !ok {
-					continue
-				}
-				for _, m := range s.Matchers {
-					label, has := entry.Label(m.Name)
-					switch {
-					case slices.Contains([]string{"job", "instance", "le"}, m.Name):
-					case !has:
-						t.Errorf("%s%s: %s has no label %s", r.Record, r.Alert, s.Name, m.Name)
-					case m.Type == labels.MatchEqual && len(label.Values) > 0 && !slices.Contains(label.Values, m.Value):
-						t.Errorf("%s%s: %s of %s is never %q", r.Record, r.Alert, m.Name, s.Name, m.Value)
-					}
-				}
-			}
-		}
 	}
 }
 
