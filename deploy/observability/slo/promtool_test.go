@@ -65,12 +65,3 @@ func promtool(t *testing.T, args ...string) {
 		t.Errorf("promtool %v: %v\n%s", args, err, out)
 	}
 }
-
-func read(t *testing.T, path string) []byte {
-	t.Helper()
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return content
-}

@@ -2,7 +2,10 @@ package slo_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"math"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -199,4 +202,36 @@ func TestFaultsAreNamed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestThePageSaysWhatHolds: objectives, budgets and least failures in docs/slo.md.
+func TestThePageSaysWhatHolds(t *testing.T) {
+	t.Parallel()
+	page := string(read(t, "../../../docs/slo.md"))
+	slos, err := slo.LoadSLOs(observability.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range slos {
+		name, target := slos[i].Metadata.Name, slos[i].Spec.Objectives[0].Target
+		budget := time.Duration((1 - target) * float64(28*24*time.Hour)).Round(time.Minute)
+		text := fmt.Sprintf("%d min", int(budget.Minutes()))
+		if budget >= time.Hour {
+			text = fmt.Sprintf("%d h %d min", int(budget.Hours()), int(budget.Minutes())%60)
+		}
+		want := fmt.Sprintf("| %g %% | %s |", math.Round(target*1e6)/1e4, text)
+		row := regexp.MustCompile(`(?m)^\| ` + name + ` \|.*$`).FindString(page)
+		if !strings.Contains(row, want) {
+			t.Errorf("docs/slo.md says of %s %q, want %s", name, row, want)
+		}
+	}
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
 }
