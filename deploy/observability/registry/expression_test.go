@@ -168,8 +168,9 @@ func panels(node any) []string {
 }
 
 var (
+	// A command with '...' speaks of queries, it asks nothing.
+	command  = regexp.MustCompile(`ballast query (?:'([^'.][^']*)'|"((?:[^"\\]|\\.)+)")`)
 	block    = regexp.MustCompile("(?s)```promql\n(.*?)```")
-	command  = regexp.MustCompile(`ballast query (?:'([^']+)'|"((?:[^"\\]|\\.)+)")`)
 	period   = regexp.MustCompile(`\$__(rate_interval|interval|range)`)
 	equal    = regexp.MustCompile(`=~?"[^"]*\$[^"]*"`)
 	anything = `=~".+"`
