@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/ballast/deploy/observability/promql"
 	"example.com/ballast/deploy/observability/registry"
 	"example.com/ballast/docs/runbooks"
 )
@@ -45,13 +44,13 @@ func TestRunbooksAreWhatTheToolUnderstands(t *testing.T) {
 						if words[0] != "query" {
 							continue
 						}
-						for _, problem := range unknown(metrics, words[1]) {
-							t.Errorf("%s.md, line %d (%s): %s", page.Name, b.Line, section, problem)
+						if err := metrics.CheckExpression(words[1]); err != nil {
+							t.Errorf("%s.md, line %d (%s): %v", page.Name, b.Line, section, err)
 						}
 					}
 				case "promql":
-					for _, problem := range unknown(metrics, b.Text) {
-						t.Errorf("%s.md, line %d: %s", page.Name, b.Line, problem)
+					if err := metrics.CheckExpression(b.Text); err != nil {
+						t.Errorf("%s.md, line %d: %v", page.Name, b.Line, err)
 					}
 				default:
 					t.Errorf("%s.md, line %d: a block is sh or promql, not %s", page.Name, b.Line, b.Language)
@@ -76,21 +75,6 @@ func TestCallsOf(t *testing.T) {
 			t.Errorf("ballast %q is understood", wrong)
 		}
 	}
-}
-
-// unknown says what is wrong with a query, and which of its metrics nobody makes.
-func unknown(metrics *registry.Registry, query string) (problems []string) {
-	selectors, err := promql.Selectors(query)
-	if err != nil {
-		return []string{err.Error()}
-	}
-	for _, s := range selectors {
-		// Prometheus makes the series of alerts.
-		if _, ok := metrics.Prometheus(s.Name); !ok && s.Name != "ALERTS" {
-			problems = append(problems, s.Name+" is not in the registry of metrics")
-		}
-	}
-	return problems
 }
 
 // callsOf finds the calls of bin/ballast in a script, each as its words. A variable

@@ -81,6 +81,8 @@ type play struct {
 	shop  *shop
 	watch *watcher
 	desk  *desk
+	// twice is the order that the provider was made to charge twice.
+	twice string
 	// admin has the superuser's sessions, by database.
 	admin map[string]*pgx.Conn
 }

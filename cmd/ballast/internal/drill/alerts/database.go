@@ -126,6 +126,7 @@ func chargeAgain(ctx context.Context, p *play) (func(context.Context) error, err
 	if err != nil {
 		return nil, err
 	}
+	p.twice = order.GetOrderId()
 	key := fmt.Sprint("drill-", time.Now().UnixNano())
 	answer, err := p.provider(ctx, "payment_intents", key, url.Values{
 		"amount": {fmt.Sprint(order.GetTotal().GetMinorUnits())}, "currency": {strings.ToLower(order.GetTotal().GetCurrency())},
