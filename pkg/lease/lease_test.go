@@ -3,7 +3,6 @@ package lease_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -26,7 +25,7 @@ const name = "work"
 
 func candidate(pool *pgxpool.Pool, holder string, ttl time.Duration) *lease.Lease {
 	l := lease.New(pool, name, holder, ttl)
-	l.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	l.Logger = slog.New(slog.DiscardHandler)
 	return l
 }
 

@@ -3,7 +3,6 @@ package outbox
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"strconv"
@@ -91,7 +90,7 @@ func (b *bundle) relay(holder string) *Relay {
 	return NewRelay(Config{Pool: b.pool, Client: b.client, Lease: l, Logger: quiet})
 }
 
-var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+var quiet = slog.New(slog.DiscardHandler)
 
 // run starts the relay and returns a function that stops it.
 func (b *bundle) run(r *Relay) (stop func()) {

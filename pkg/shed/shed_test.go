@@ -3,7 +3,6 @@ package shed_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"strings"
@@ -402,7 +401,7 @@ func (l *lines) String() string {
 // millisecond.
 func BenchmarkRefusal(b *testing.B) {
 	s, err := shed.New(shed.Config{
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Priorities: priorities(),
+		Logger: slog.New(slog.DiscardHandler), Priorities: priorities(),
 		Limits:  func() shed.Limits { return shed.Limits{Min: 1, Max: 1, MaxWait: time.Second} },
 		Sources: []shed.Source{{Name: "full", Most: shed.Critical, Read: func() float64 { return 1 }}},
 	})
