@@ -15,6 +15,8 @@ const (
 	// MetricCheckoutDuration is a histogram in s. From the placing of an order to its end. One that an operator has resumed ends again.
 	//   - outcome: how it ended (confirmed, cancelled, needs_operator)
 	MetricCheckoutDuration = "orders.checkout.duration"
+	// MetricEndedInTime is a counter in {order}. Orders that were confirmed or cancelled within 2 s of being placed, as an objective promises.
+	MetricEndedInTime = "orders.ended.in.time"
 	// MetricStepDuration is a histogram in s. From the event that sent a command to the event that its answer made.
 	//   - step: what was asked for (reserve, charge, ship, undo_reserve, undo_charge, undo_ship)
 	MetricStepDuration = "orders.step.duration"
@@ -44,6 +46,15 @@ func newTransitionsCounter(m metric.Meter) metric.Int64Counter {
 func newCheckoutDurationHistogram(m metric.Meter) metric.Float64Histogram {
 	i, err := m.Float64Histogram(MetricCheckoutDuration, metric.WithUnit("s"), metric.WithDescription("From the placing of an order to its end. One that an operator has resumed ends again."),
 		metric.WithExplicitBucketBoundaries(0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300))
+	if err != nil {
+		otel.Handle(err) // The registry has refused what a meter would.
+	}
+	return i
+}
+
+// newEndedInTimeCounter makes the instrument of MetricEndedInTime.
+func newEndedInTimeCounter(m metric.Meter) metric.Int64Counter {
+	i, err := m.Int64Counter(MetricEndedInTime, metric.WithUnit("{order}"), metric.WithDescription("Orders that were confirmed or cancelled within 2 s of being placed, as an objective promises."))
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
 	}
