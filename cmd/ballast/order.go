@@ -107,6 +107,7 @@ func (t *orderTool) list() *cobra.Command {
 func (t *orderTool) place() *cobra.Command {
 	var lines []string
 	var country, key string
+	var trace bool
 	cmd := &cobra.Command{
 		Use: "place --customer ID --line SKU=QUANTITY...", Short: "Place an order", Args: cobra.NoArgs,
 		Example: "  ballast order place --customer ada --line 85123A=6 --line 71053=2",
@@ -130,8 +131,14 @@ func (t *orderTool) place() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			end := func() error { return nil }
+			if trace {
+				if ctx, end, err = recorded(ctx, t.to.home(), "ballast order place"); err != nil {
+					return err
+				}
+			}
 			order, err := client.Place(ctx, t.customer, key, req)
-			if err != nil {
+			if err := errors.Join(err, end()); err != nil {
 				return err
 			}
 			return t.print(cmd.OutOrStdout(), &ordersv1.PlaceOrderResponse{Order: order}, func(w io.Writer) { printOrder(w, order) })
@@ -139,6 +146,7 @@ func (t *orderTool) place() *cobra.Command {
 	}
 	cmd.Flags().StringArrayVar(&lines, "line", nil, "product and quantity, may be repeated")
 	cmd.Flags().StringVar(&country, "country", "GB", "destination, ISO 3166-1 alpha-2")
+	cmd.Flags().BoolVar(&trace, "trace", false, "have the order's trace recorded, for `ballast trace --order ID`")
 	cmd.Flags().StringVar(&key, "key", "", "Idempotency-Key (default: a new one)")
 	return cmd
 }

@@ -9,6 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // ErrFull means that the queue holds as many calls as it may: nothing was done.
@@ -30,6 +34,7 @@ type Flush[I, O any] func(ctx context.Context, items []I) []Result[O]
 
 // Config of a Batcher; every field is needed.
 type Config struct {
+	Name     string        // of its spans
 	MaxBatch int           // items in one flush
 	MaxQueue int           // items waiting; beyond it Do answers ErrFull at once
 	Workers  int           // flushes in flight at the same time
@@ -47,6 +52,7 @@ type Batcher[I, O any] struct {
 type call[I, O any] struct {
 	item I
 	done chan Result[O]
+	span trace.SpanContext // the caller's
 }
 
 // New makes a batcher around flush.
@@ -58,7 +64,7 @@ func New[I, O any](cfg Config, flush Flush[I, O]) *Batcher[I, O] {
 // outcome is unknown to the caller: the item may still be handled.
 func (b *Batcher[I, O]) Do(ctx context.Context, item I) (O, error) {
 	var zero O
-	c := call[I, O]{item: item, done: make(chan Result[O], 1)}
+	c := call[I, O]{item: item, done: make(chan Result[O], 1), span: trace.SpanContextFromContext(ctx)}
 	select {
 	case <-b.stopped:
 		return zero, ErrStopped
@@ -145,7 +151,11 @@ func (b *Batcher[I, O]) answer(ctx context.Context, calls []call[I, O]) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.cfg.Timeout)
 	defer cancel()
+	ctx, span := b.trace(ctx, calls)
 	results, err := b.guarded(ctx, items)
+	if span != nil {
+		span.End()
+	}
 	for i, c := range calls {
 		if err != nil {
 			c.done <- Result[O]{Err: err}
@@ -153,6 +163,23 @@ func (b *Batcher[I, O]) answer(ctx context.Context, calls []call[I, O]) {
 		}
 		c.done <- results[i]
 	}
+}
+
+// trace spans a flush in the first recorded trace among its callers', with links
+// to the others. It is nil when nobody records.
+func (b *Batcher[I, O]) trace(ctx context.Context, calls []call[I, O]) (context.Context, trace.Span) {
+	var span trace.Span
+	for _, c := range calls {
+		switch {
+		case !c.span.IsSampled():
+		case span == nil:
+			ctx, span = otel.Tracer("example.com/ballast/pkg/batch").Start(trace.ContextWithSpanContext(ctx, c.span), "flush "+b.cfg.Name,
+				trace.WithAttributes(attribute.Int("batch.items", len(calls))))
+		default:
+			span.AddLink(trace.Link{SpanContext: c.span})
+		}
+	}
+	return ctx, span
 }
 
 func (b *Batcher[I, O]) guarded(ctx context.Context, items []I) (results []Result[O], err error) {

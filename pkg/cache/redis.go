@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/extra/redisotel/v9"
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+	"go.opentelemetry.io/otel"
 
 	"example.com/ballast/pkg/resilience"
 )
@@ -90,7 +91,7 @@ func Open(address string) (*redis.Client, error) {
 	// an error at every connection elsewhere.
 	opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	client := redis.NewClient(opts)
-	if err := redisotel.InstrumentTracing(client, redisotel.WithDBStatement(false), redisotel.WithCallerEnabled(false)); err != nil {
+	if err := redisotel.InstrumentTracing(client, redisotel.WithTracerProvider(onlyWithin{otel.GetTracerProvider()}), redisotel.WithDBStatement(false), redisotel.WithCallerEnabled(false)); err != nil {
 		return nil, fmt.Errorf("redis tracing: %w", err)
 	}
 	if err := redisotel.InstrumentMetrics(client, redisotel.WithSemConvCompliantMetrics(true)); err != nil {

@@ -8,6 +8,8 @@ import (
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // clientDeadline bounds unary calls whose context has none.
@@ -24,7 +26,7 @@ func NewClient(baseURL, token string, opts ...connecthttp.Option) *connect.Clien
 // NewClientHTTP is NewClient with the HTTP client given: tools that talk to
 // several services share one, and gRPC needs NewHTTP2Client.
 func NewClientHTTP(hc *http.Client, baseURL, token string, opts ...connecthttp.Option) *connect.Client {
-	return connect.NewClient(connecthttp.NewTransport(hc, baseURL, opts...), bearer(token), bounded)
+	return connect.NewClient(connecthttp.NewTransport(hc, baseURL, opts...), bearer(token), traced, bounded)
 }
 
 // NewHTTPClient returns an HTTP/1.1 client that keeps a connection for every
@@ -71,6 +73,20 @@ func bearer(token string) connect.ClientInterceptor {
 			}
 			return next(ctx, spec)
 		}
+	}
+}
+
+// traced sends the span of the context, so that the server's goes below it.
+func traced(next connect.ClientFunc) connect.ClientFunc {
+	return func(ctx context.Context, spec connect.Spec) (connect.ClientStream, error) {
+		if info, ok := connect.CallInfoForClientContext(ctx); ok && trace.SpanContextFromContext(ctx).IsSampled() {
+			carrier := propagation.MapCarrier{}
+			propagation.TraceContext{}.Inject(ctx, carrier)
+			for name, value := range carrier {
+				info.RequestHeader().Set(name, value)
+			}
+		}
+		return next(ctx, spec)
 	}
 }
 

@@ -52,6 +52,10 @@ type Config struct {
 	Logger *slog.Logger
 	// Verifier checks the bearer tokens. Required: there is no open mode.
 	Verifier *Verifier
+	// TrustTraces lets callers decide, by the traceparent that they send, which
+	// traces are recorded. Without it a call begins a trace that links to theirs:
+	// a customer must not be able to make this process record everything.
+	TrustTraces bool
 	// MaxBytes bounds one request message; 0 means DefaultMaxBytes.
 	MaxBytes int
 	// Deadline is given to unary calls that bring none; 0 means DefaultDeadline.
@@ -96,7 +100,11 @@ func NewServer(cfg Config) (*Server, error) {
 	if cfg.Transient == nil {
 		cfg.Transient = func(error) bool { return false }
 	}
-	telemetry, err := otelconnect.NewServerInterceptor(otelconnect.WithTrustRemote())
+	var trust []otelconnect.Option
+	if cfg.TrustTraces {
+		trust = append(trust, otelconnect.WithTrustRemote())
+	}
+	telemetry, err := otelconnect.NewServerInterceptor(trust...)
 	if err != nil {
 		return nil, fmt.Errorf("rpc telemetry: %w", err)
 	}

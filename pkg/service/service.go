@@ -53,6 +53,9 @@ type Settings struct {
 	// TracesFile takes spans as lines of OTLP JSON, beside or in place of what
 	// OTEL_TRACES_EXPORTER names.
 	TracesFile string `env:"TRACES_FILE"`
+	// TrustTraceparent lets callers decide which traces are recorded: behind a
+	// gateway that sets traceparent itself, and on a machine of one's own.
+	TrustTraceparent bool `env:"TRUST_TRACEPARENT" envDefault:"false"`
 	// FlagsFile holds the feature flags as JSON and is read again when it changes;
 	// without it every flag has its default.
 	FlagsFile string `env:"FLAGS_FILE"`

@@ -35,7 +35,7 @@ func (t *Telemetry) startTraces(ctx context.Context, file string, res *resource.
 		opts = append(opts, sdktrace.WithBatcher(discreetSpans{exporter}))
 	}
 	if file != "" {
-		exporter, err := otlptrace.New(ctx, &traceFile{path: file, max: maxTraceFile})
+		exporter, err := TracesTo(ctx, file)
 		if err != nil {
 			return err
 		}
@@ -59,4 +59,10 @@ func (t *Telemetry) startTraces(ctx context.Context, file string, res *resource.
 	t.stops = append(t.stops, provider.Shutdown)
 	otel.SetTracerProvider(provider)
 	return nil
+}
+
+// TracesTo returns an exporter that appends to a file, as Config.TracesFile has it,
+// for tools that write a span of their own.
+func TracesTo(ctx context.Context, file string) (sdktrace.SpanExporter, error) {
+	return otlptrace.New(ctx, &traceFile{path: file, max: maxTraceFile})
 }

@@ -58,8 +58,9 @@ func serve(
 	}
 	server, err := edge.NewServer(edge.Config{
 		Logger: h.Logger, Verifier: verifier, Healthy: h.Healthy, Draining: h.Draining(), Transient: pg.Transient,
-		Admit: []connect.ServerInterceptor{shedder.Admit, faults.RPC(h.Flags, "inventory")},
-		Limit: []connect.ServerInterceptor{limiter.Interceptor},
+		TrustTraces: cfg.TrustTraceparent,
+		Admit:       []connect.ServerInterceptor{shedder.Admit, faults.RPC(h.Flags, "inventory")},
+		Limit:       []connect.ServerInterceptor{limiter.Interceptor},
 	})
 	if err != nil {
 		return err

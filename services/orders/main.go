@@ -60,7 +60,7 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 		return err
 	}
 	intake := batch.New(batch.Config{
-		MaxBatch: cfg.IntakeBatch, MaxQueue: cfg.IntakeQueue, Workers: 1, Timeout: 5 * time.Second,
+		Name: "intake", MaxBatch: cfg.IntakeBatch, MaxQueue: cfg.IntakeQueue, Workers: 1, Timeout: 5 * time.Second,
 	}, placeThrough(db.API.Guard, api.Place))
 
 	if err := consume(host, cfg, store, db.Work.Guard); err != nil {

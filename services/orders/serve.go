@@ -57,8 +57,9 @@ func serve(ctx context.Context, host *service.Host, cfg Config, redis *cache.Red
 	}
 	server, err := edge.NewServer(edge.Config{
 		Logger: host.Logger, Verifier: verifier, Healthy: host.Healthy, Draining: host.Draining(), Transient: pg.Transient,
-		Admit: []connect.ServerInterceptor{shedder.Admit, faults.RPC(host.Flags, "orders")},
-		Limit: []connect.ServerInterceptor{limiter.Interceptor},
+		TrustTraces: cfg.TrustTraceparent,
+		Admit:       []connect.ServerInterceptor{shedder.Admit, faults.RPC(host.Flags, "orders")},
+		Limit:       []connect.ServerInterceptor{limiter.Interceptor},
 	})
 	if err != nil {
 		return err

@@ -64,7 +64,8 @@ func serve(ctx context.Context, host *service.Host, cfg Config, payments rpc.Pay
 	host.Go("shedder", shedder.Run)
 	server, err := edge.NewServer(edge.Config{
 		Logger: host.Logger, Verifier: verifier, Healthy: host.Healthy, Draining: host.Draining(), Transient: pg.Transient,
-		Admit: []connect.ServerInterceptor{shedder.Admit, faults.RPC(host.Flags, "payments")},
+		TrustTraces: cfg.TrustTraceparent,
+		Admit:       []connect.ServerInterceptor{shedder.Admit, faults.RPC(host.Flags, "payments")},
 	})
 	if err != nil {
 		return err

@@ -6,10 +6,13 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"example.com/ballast/pkg/batch"
 	"example.com/ballast/pkg/edge"
 	"example.com/ballast/pkg/inbox"
+	"example.com/ballast/pkg/message"
 	"example.com/ballast/pkg/resilience"
 	"example.com/ballast/pkg/service"
 	"example.com/ballast/services/payments/internal/payment"
@@ -25,6 +28,21 @@ const inboxWindow = 24 * time.Hour
 // next, and what finds no room to wait is sent again.
 const maxNotices = 256
 
+// traceNotice spans the taking of an event in the trace of the payment's command.
+// The provider is somebody else's and does not know the trace: which one it is,
+// only the stored payment tells.
+func traceNotice(ctx context.Context, n payment.Notice, taken postgres.Taken, i int, began time.Time) {
+	command := message.ParseTrace(taken.Traces[i])
+	if !command.IsSampled() {
+		return
+	}
+	_, span := otel.Tracer("example.com/ballast/services/payments").Start(
+		trace.ContextWithRemoteSpanContext(ctx, command), "webhook", trace.WithTimestamp(began), trace.WithSpanKind(trace.SpanKindServer),
+		trace.WithAttributes(attribute.String("order.id", n.OrderID), attribute.String("payment.intent", n.IntentID),
+			attribute.String("webhook.event", n.ID), attribute.Stringer("webhook.outcome", taken.Noticed[i])))
+	span.End()
+}
+
 // takeWebhooks mounts the endpoint, unless no secret is set: then the leases
 // alone find what a dead process has left. While the guard is open the provider is
 // told to come again.
@@ -33,17 +51,18 @@ func takeWebhooks(host *service.Host, cfg Config, pool *pgxpool.Pool, store *pos
 		return func(*edge.Server) {}
 	}
 	seen := inbox.NewCounter()
-	limits := batch.Config{MaxBatch: maxNotices, MaxQueue: 4 * maxNotices, Workers: 1, Timeout: 4 * time.Second}
+	limits := batch.Config{Name: "webhooks", MaxBatch: maxNotices, MaxQueue: 4 * maxNotices, Workers: 1, Timeout: 4 * time.Second}
 	batches := batch.New(limits, func(ctx context.Context, notices []payment.Notice) []batch.Result[payment.Noticed] {
+		began := time.Now()
 		results := make([]batch.Result[payment.Noticed], len(notices))
-		noticed, err := resilience.Do(ctx, guard, func(ctx context.Context) ([]payment.Noticed, error) {
-			noticed, claims, err := store.Notice(ctx, notices, cfg.WebhookGrace)
-			seen.Add(ctx, claims) // Nothing, if it failed.
-			return noticed, err
+		taken, err := resilience.Do(ctx, guard, func(ctx context.Context) (postgres.Taken, error) {
+			return store.Notice(ctx, notices, cfg.WebhookGrace)
 		})
+		seen.Add(ctx, taken.Claims) // Nothing, if it failed.
 		for i := range results {
 			if results[i].Err = err; err == nil {
-				results[i].Value = noticed[i]
+				results[i].Value = taken.Noticed[i]
+				traceNotice(ctx, notices[i], taken, i, began)
 			}
 		}
 		return results

@@ -90,7 +90,7 @@ func TestWebhookShortensTheWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.start(b.store, p)
-	if _, _, err := b.store.Notice(t.Context(), []payment.Notice{{ID: "evt_1", Sent: time.Now(), OrderID: order}}, 50*time.Millisecond); err != nil {
+	if _, err := b.store.Notice(t.Context(), []payment.Notice{{ID: "evt_1", Sent: time.Now(), OrderID: order}}, 50*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Eventually(t, "the payment is settled", func() bool { return b.get(order).Status == payment.Charged })

@@ -27,9 +27,12 @@ func (h Home) Path(elem ...string) string {
 // Log is the file that a child's output goes to.
 func (h Home) Log(child string) string { return h.Path("logs", child+".log") }
 
+// Traces is the directory with the spans of all processes, as *.jsonl.
+func (h Home) Traces() string { return h.Path("traces") }
+
 // prepare creates the directory with what every stack needs in it.
 func (h Home) prepare() error {
-	for dir, mode := range map[string]fs.FileMode{"": 0o755, "logs": 0o755, "provider": 0o755, "secrets": 0o700, "keys": 0o700} {
+	for dir, mode := range map[string]fs.FileMode{"": 0o755, "logs": 0o755, "traces": 0o755, "provider": 0o755, "secrets": 0o700, "keys": 0o700} {
 		if err := os.MkdirAll(h.Path(dir), mode); err != nil {
 			return fmt.Errorf("home directory (--home): %w", err)
 		}

@@ -36,12 +36,10 @@ const (
 // stack is whole without it.
 func (u *upper) observers(ctx context.Context) ([]Child, error) {
 	var children []Child
-	for _, dir := range []string{"prometheus", "traces"} {
-		if err := os.MkdirAll(u.Home.Path(dir), 0o755); err != nil {
-			return nil, fmt.Errorf("home directory (--home): %w", err)
-		}
+	if err := os.MkdirAll(u.Home.Path("prometheus"), 0o755); err != nil {
+		return nil, fmt.Errorf("home directory (--home): %w", err)
 	}
-	u.endpoints.Traces = u.Home.Path("traces")
+	u.endpoints.Traces = u.Home.Traces()
 	// The collector first: Prometheus is told whom there is to ask.
 	collector, err := u.collector(ctx)
 	if err != nil {
@@ -147,7 +145,7 @@ func (u *upper) collector(ctx context.Context) (*Child, error) {
 	binary, version := findTool(ctx, u.Self, "otelcol", "otelcol-contrib")
 	if binary == "" {
 		u.console.Printf("no OpenTelemetry collector: services write their traces to %s; `scripts/observability.sh otelcol` builds it, "+
-			"https://github.com/open-telemetry/opentelemetry-collector-releases has otelcol-contrib", near(u.Home.Path("traces")))
+			"https://github.com/open-telemetry/opentelemetry-collector-releases has otelcol-contrib", near(u.Home.Traces()))
 		return nil, nil
 	}
 	config, err := observability.Files.ReadFile("collector.yaml")
@@ -162,7 +160,7 @@ func (u *upper) collector(ctx context.Context) (*Child, error) {
 	u.endpoints.Collector = localURL(port)
 	env := map[string]string{
 		"OTLP_ADDR": local(port), "METRICS_HOST": "127.0.0.1", "METRICS_PORT": strconv.Itoa(metrics),
-		"TRACES_DIR": u.Home.Path("traces"),
+		"TRACES_DIR": u.Home.Traces(),
 	}
 	unless(env, "KEEP_PERCENT", keepPercent)
 	unless(env, "DECISION_WAIT", decisionWait)
@@ -199,23 +197,27 @@ func (u *upper) nodeExporter() *Child {
 	}
 }
 
-// tracing is what services must know to be traced. Metrics and logs stay out of
-// it: Prometheus fetches the ones, the others are files.
+// tracing is what services must know to be traced: where their spans go, and that
+// whoever calls them may have a trace recorded, since it is their own stack.
+// Metrics and logs stay out of it: Prometheus fetches the ones, the others are files.
 func (u *upper) tracing(child string) map[string]string {
-	if !u.Observability {
-		return nil
-	}
-	env := map[string]string{"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
+	env := map[string]string{}
+	unless(env, "TRUST_TRACEPARENT", "true")
 	unless(env, "OTEL_BSP_SCHEDULE_DELAY", spanDelay)
-	// The collector can keep only what it is sent: it decides, not the services.
-	unless(env, "OTEL_TRACES_SAMPLER", "parentbased_always_on")
-	if u.endpoints.Collector == "" {
-		env["TRACES_FILE"] = u.Home.Path("traces", child+".jsonl")
+	if u.Observability {
+		env["OTEL_METRICS_EXPORTER"], env["OTEL_LOGS_EXPORTER"] = "none", "none"
+		// The collector can keep only what it is sent: it decides, not the services.
+		unless(env, "OTEL_TRACES_SAMPLER", "parentbased_always_on")
+	}
+	if u.endpoints.Collector != "" {
+		env["OTEL_EXPORTER_OTLP_ENDPOINT"] = u.endpoints.Collector
+		unless(env, "OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+		unless(env, "OTEL_TRACES_EXPORTER", "otlp")
 		return env
 	}
-	env["OTEL_EXPORTER_OTLP_ENDPOINT"] = u.endpoints.Collector
-	unless(env, "OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-	unless(env, "OTEL_TRACES_EXPORTER", "otlp")
+	if os.Getenv("OTEL_TRACES_EXPORTER") == "" && os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" {
+		unless(env, "TRACES_FILE", u.Home.Path("traces", child+".jsonl"))
+	}
 	return env
 }
 

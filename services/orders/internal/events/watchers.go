@@ -61,6 +61,9 @@ func (w *Watchers) Tell(ctx context.Context, batch []message.Message) {
 		}
 		event, err := Codec{}.Stored(m.Type, m.Value)
 		r := order.Recorded{Order: id, Version: m.Version, At: m.Time, Event: event}
+		if m.Sampled() {
+			r.Trace = m.TraceParent
+		}
 		for _, s := range subscriptions {
 			// What can't be read may be readable in the store, or else fails there.
 			if !s.push(r, err == nil) {

@@ -17,6 +17,9 @@ type Recorded struct {
 	Version int64 // 1 for the first; no gap
 	At      time.Time
 	Event   Event
+	// Trace is the W3C traceparent of the message that brought the event; empty
+	// for one that was read from the store.
+	Trace string
 }
 
 // WasPlaced is version 1.

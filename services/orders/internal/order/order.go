@@ -188,6 +188,9 @@ type State struct {
 	// Key and RequestHash make PlaceOrder idempotent.
 	Key         string
 	RequestHash []byte
+	// Trace is the W3C traceparent of the placing if that trace is recorded. It is
+	// no part of any event: only the stored projection has it.
+	Trace string
 }
 
 // Policy is how long the saga waits. Its deadlines are written into the

@@ -148,11 +148,11 @@ func (s *Store) lookUp(ctx context.Context, placements []order.Placement) (map[o
 
 const insertOrders = `
 INSERT INTO orders (order_id, customer_id, idempotency_key, request_hash, status, open, version, currency, total_minor, country,
-    undo, seen_reserve, seen_charge, seen_ship, resends, since, deadline, reason, detail, created_at, updated_at)
+    undo, seen_reserve, seen_charge, seen_ship, resends, since, deadline, reason, detail, created_at, updated_at, trace)
 SELECT order_id, customer_id, idempotency_key, request_hash, @status, true, 1, currency, total_minor, country,
-    0, 0, 0, 0, 0, @at, @deadline, 0, '', @at, @at
-FROM unnest(@order_ids::uuid[], @customers::text[], @keys::text[], @hashes::bytea[], @currencies::text[], @totals::bigint[], @countries::text[])
-    AS n (order_id, customer_id, idempotency_key, request_hash, currency, total_minor, country)`
+    0, 0, 0, 0, 0, @at, @deadline, 0, '', @at, @at, trace
+FROM unnest(@order_ids::uuid[], @customers::text[], @keys::text[], @hashes::bytea[], @currencies::text[], @totals::bigint[], @countries::text[], @traces::text[])
+    AS n (order_id, customer_id, idempotency_key, request_hash, currency, total_minor, country, trace)`
 
 const insertRecipients = `
 INSERT INTO order_recipients (order_id, address) SELECT * FROM unnest(@order_ids::uuid[], @addresses::jsonb[])`
@@ -196,18 +196,19 @@ func (s *Store) insert(ctx context.Context, fresh map[owner]*newOrder, at time.T
 
 func insertArgs(changes []*change, at time.Time) pgx.StrictNamedArgs {
 	var (
-		customers, keys, currencies, countries []string
-		hashes                                 [][]byte
-		totals                                 []int64
+		customers, keys, currencies, countries, traces []string
+		hashes                                         [][]byte
+		totals                                         []int64
 	)
 	for _, c := range changes {
 		o := c.After
 		customers, keys, hashes = append(customers, o.Customer), append(keys, o.Key), append(hashes, o.RequestHash)
 		currencies, totals, countries = append(currencies, o.Total.Currency), append(totals, o.Total.Minor), append(countries, o.Country)
+		traces = append(traces, recorded(c.Trace))
 	}
 	return pgx.StrictNamedArgs{
 		"order_ids": orderIDs(changes), "customers": customers, "keys": keys, "hashes": hashes,
-		"currencies": currencies, "totals": totals, "countries": countries,
+		"currencies": currencies, "totals": totals, "countries": countries, "traces": traces,
 		"status": int16(order.Placed), "at": at, "deadline": changes[0].After.Deadline,
 	}
 }

@@ -65,6 +65,14 @@ type change struct {
 	commands []order.Command
 }
 
+// recorded is the trace if somebody records it, else empty.
+func recorded(traceParent string) string {
+	if m := (message.Message{TraceParent: traceParent}); !m.Sampled() {
+		return ""
+	}
+	return traceParent
+}
+
 // record appends decided events to a change.
 func (c *change) record(events []order.Event, commands []order.Command, at time.Time) {
 	for _, e := range events {

@@ -62,7 +62,7 @@ func (s *Store) Sweep(ctx context.Context, count int, steps []order.Step) (int, 
 			return err
 		}
 		for _, state := range states {
-			c := &change{Change: order.Change{Before: state, After: state}}
+			c := &change{Change: order.Change{Before: state, After: state, Trace: state.Trace}}
 			events, commands, err := order.Decide(state, order.DeadlinePassed{}, at, s.Policy)
 			if err != nil {
 				return err

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -34,7 +35,8 @@ func (s *Store) Tell(ctx context.Context, told []order.Told) (verdicts []order.V
 	return verdicts, nil
 }
 
-// decide folds several facts about one order into one change.
+// decide folds several facts about one order into one change. What a call of a
+// person leads to belongs to the order's trace, unless the call's own is recorded.
 func (s *Store) decide(told []order.Told, states map[ids.ID]order.State) ([]order.Verdict, []*change, time.Time) {
 	at := s.now()
 	verdicts := make([]order.Verdict, len(told))
@@ -48,7 +50,7 @@ func (s *Store) decide(told []order.Told, states map[ids.ID]order.State) ([]orde
 				verdicts[i].Err = order.ErrNotFound
 				continue
 			}
-			c = &change{Change: order.Change{Before: state, After: state, Trace: t.Trace}}
+			c = &change{Change: order.Change{Before: state, After: state, Trace: cmp.Or(recorded(t.Trace), state.Trace, t.Trace)}}
 			byOrder[t.Order] = c
 			changes = append(changes, c)
 		}
@@ -65,7 +67,7 @@ func (s *Store) decide(told []order.Told, states map[ids.ID]order.State) ([]orde
 
 const selectState = `
 SELECT order_id, customer_id, idempotency_key, request_hash, status, version, currency, total_minor, country, undo,
-    seen_reserve, seen_charge, seen_ship, resends, since, deadline, reason, detail, created_at, updated_at
+    seen_reserve, seen_charge, seen_ship, resends, since, deadline, reason, detail, created_at, updated_at, trace
 FROM orders`
 
 const selectStates = selectState + ` WHERE order_id = ANY(@order_ids::uuid[])`
@@ -101,7 +103,7 @@ func scanState(row pgx.CollectableRow) (order.State, error) {
 	var deadline *time.Time
 	err := row.Scan(&s.ID, &s.Customer, &s.Key, &s.RequestHash, &s.Status, &s.Version, &s.Total.Currency, &s.Total.Minor,
 		&s.Country, &s.Undo, &s.Seen[order.Reserve], &s.Seen[order.Charge], &s.Seen[order.Ship], &s.Resends, &s.Since, &deadline,
-		&s.Reason, &s.Detail, &s.CreatedAt, &s.UpdatedAt)
+		&s.Reason, &s.Detail, &s.CreatedAt, &s.UpdatedAt, &s.Trace)
 	if deadline != nil {
 		s.Deadline = deadline.UTC()
 	}

@@ -3,6 +3,8 @@ package rpc
 import (
 	"context"
 
+	"go.opentelemetry.io/otel/trace"
+
 	ordersv1 "example.com/ballast/gen/orders/v1"
 	"example.com/ballast/pkg/edge"
 	"example.com/ballast/pkg/message"
@@ -74,6 +76,9 @@ func (s *Server) wish(ctx context.Context, orderID string, onlyAt int64, wish or
 		return nil, forClient(err)
 	}
 	after := verdicts[0].State
+	if placing := message.ParseTrace(after.Trace); placing.IsValid() {
+		trace.SpanFromContext(ctx).AddLink(trace.Link{SpanContext: placing})
+	}
 	after.Lines = view.Lines
 	return orderProto(order.View{State: after, Recipient: view.Recipient}), nil
 }

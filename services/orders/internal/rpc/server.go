@@ -57,6 +57,7 @@ func (s *Server) PlaceOrder(ctx context.Context, req *ordersv1.PlaceOrderRequest
 		return nil, forClient(err)
 	}
 	telemetry.Label(ctx, slog.String("order_id", placed.ID.String()))
+	about(ctx, placed.ID)
 	return &ordersv1.PlaceOrderResponse{Order: orderProto(order.View{State: placed, Recipient: p.Recipient})}, nil
 }
 
@@ -120,6 +121,7 @@ func (s *Server) owned(ctx context.Context, get func(context.Context, ids.ID) (o
 		return order.View{}, edge.FieldError("order_id", "is not a UUID of 36 characters")
 	}
 	telemetry.Label(ctx, slog.String("order_id", id.String()))
+	about(ctx, id)
 	view, err := get(ctx, id)
 	if caller, _ := edge.Caller(ctx); err == nil && !caller.Operator && view.Customer != caller.Customer {
 		err = order.ErrNotFound

@@ -110,7 +110,7 @@ func (w *watch) run(ctx context.Context) error {
 // update delivers what has come, and reads what is missing.
 func (w *watch) update(ctx context.Context) error {
 	events, missed := w.updates.Take()
-	gap, err := w.deliver(events)
+	gap, err := w.deliver(ctx, events)
 	if err == nil && (gap || missed) {
 		err = w.catchUp(ctx)
 	}
@@ -124,13 +124,13 @@ func (w *watch) catchUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.deliver(events)
+	_, err = w.deliver(ctx, events)
 	return err
 }
 
 // deliver sends each next version, once. A version that is not the next leaves a
 // gap, and what comes behind it is left to the store.
-func (w *watch) deliver(events []order.Recorded) (gap bool, err error) {
+func (w *watch) deliver(ctx context.Context, events []order.Recorded) (gap bool, err error) {
 	for _, r := range events {
 		if r.Version <= w.state.Version {
 			continue
@@ -142,7 +142,10 @@ func (w *watch) deliver(events []order.Recorded) (gap bool, err error) {
 		if r.Version <= w.after {
 			continue
 		}
-		if err := w.send(&ordersv1.WatchOrderResponse{Event: eventProto(r, w.state.Status, w.operator)}); err != nil {
+		delivered := delivering(ctx, r)
+		err := w.send(&ordersv1.WatchOrderResponse{Event: eventProto(r, w.state.Status, w.operator)})
+		delivered(err)
+		if err != nil {
 			return false, err
 		}
 	}

@@ -24,7 +24,7 @@ const (
 // that come meanwhile are the next one.
 func (e *Executor) newSaver() *batch.Batcher[payment.Change, bool] {
 	return batch.New(batch.Config{
-		MaxBatch: maxSave, MaxQueue: max(maxSave, e.cfg.Concurrency), Workers: 1, Timeout: saveTimeout,
+		Name: "results", MaxBatch: maxSave, MaxQueue: max(maxSave, e.cfg.Concurrency), Workers: 1, Timeout: saveTimeout,
 	}, e.store)
 }
 

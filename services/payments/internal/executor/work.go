@@ -7,9 +7,11 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
+	"example.com/ballast/pkg/message"
 	"example.com/ballast/services/payments/internal/payment"
 )
 
@@ -32,6 +34,9 @@ func (e *Executor) work(ctx context.Context, it item) {
 	// than the moment that it takes.
 	calls := context.WithoutCancel(ctx)
 	p := it.payment
+	if command := message.ParseTrace(p.Trace); command.IsSampled() {
+		calls = trace.ContextWithRemoteSpanContext(calls, command)
+	}
 	for doubts := 0; ; {
 		now := time.Now()
 		call := payment.Next(p, now)
@@ -82,16 +87,27 @@ func repeats(a, b payment.Call) bool { return a.Operation == b.Operation && a.Ke
 func (e *Executor) call(ctx context.Context, call payment.Call) payment.Result {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.CallTimeout)
 	defer cancel()
-	carrier := propagation.MapCarrier{"traceparent": call.Payment.Trace}
-	ctx, span := otel.Tracer("example.com/ballast/services/payments").Start(
-		propagation.TraceContext{}.Extract(ctx, carrier), "provider "+call.Operation.String(),
-		trace.WithSpanKind(trace.SpanKindClient))
+	ctx, span := e.startSpan(ctx, call)
 	defer span.End()
 	begin := time.Now()
 	result := e.cfg.Gateway.Do(ctx, call)
 	e.metrics.called(ctx, call.Operation, result.Outcome, time.Since(begin))
-	span.SetAttributes(attribute.Stringer("outcome", result.Outcome), attribute.String("order.id", call.Payment.OrderID))
+	span.SetAttributes(attribute.Stringer("payment.outcome", result.Outcome))
+	// A decline is an answer; not to know what became of a call is an error.
+	if result.Outcome != payment.Done && result.Outcome != payment.Refused {
+		span.SetStatus(codes.Error, result.Outcome.String()+" "+result.Code)
+	}
 	return result
+}
+
+// startSpan spans a call with its repetitions, if the payment's trace is recorded.
+func (e *Executor) startSpan(ctx context.Context, call payment.Call) (context.Context, trace.Span) {
+	if !trace.SpanContextFromContext(ctx).IsSampled() {
+		return ctx, noop.Span{}
+	}
+	return otel.Tracer("example.com/ballast/services/payments").Start(ctx, "provider "+call.Operation.String(),
+		trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
+			attribute.String("order.id", call.Payment.OrderID), attribute.String("payment.intent", call.Payment.IntentID)))
 }
 
 // save stores the change and reports whether it was: not when another has

@@ -15,28 +15,37 @@ import (
 // webhooks is the name under which the inbox knows the consumer of notices.
 const webhooks = "webhooks"
 
+// Taken is what became of notices, by their place.
+type Taken struct {
+	Noticed []payment.Noticed
+	// Traces are those of the payments' commands, empty where none is known.
+	Traces []string
+	// Claims are what the inbox knows of them.
+	Claims inbox.Claims
+}
+
 // Notice takes notices and makes their open payments due within a time, all in
 // one transaction: an id that is remembered without its effect would be lost for
 // good. What those do that are too old or too new for the inbox to know them is
 // harmless to repeat.
-func (s *Store) Notice(ctx context.Context, notices []payment.Notice, within time.Duration) (noticed []payment.Noticed, claims inbox.Claims, err error) {
+func (s *Store) Notice(ctx context.Context, notices []payment.Notice, within time.Duration) (taken Taken, err error) {
 	entries := make([]inbox.Entry, len(notices))
 	for i, n := range notices {
 		entries[i] = inbox.Entry{ID: n.ID, SentAt: n.Sent}
 	}
 	err = pg.Retry(ctx, func(ctx context.Context) error {
-		noticed = make([]payment.Noticed, len(notices))
+		taken = Taken{Noticed: make([]payment.Noticed, len(notices)), Traces: make([]string, len(notices))}
 		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) (err error) {
-			if claims, err = inbox.Claim(ctx, tx, webhooks, entries); err != nil {
+			if taken.Claims, err = inbox.Claim(ctx, tx, webhooks, entries); err != nil {
 				return err
 			}
-			return hasten(ctx, tx, notices, claims.Fresh, within, noticed)
+			return hasten(ctx, tx, notices, within, taken)
 		})
 	})
 	if err != nil {
-		return nil, inbox.Claims{}, fmt.Errorf("take notices: %w", err)
+		return Taken{}, fmt.Errorf("take notices: %w", err)
 	}
-	return noticed, claims, nil
+	return taken, nil
 }
 
 // sqlHasten brings the end of a lease forward and never back. Whoever holds it
@@ -55,16 +64,16 @@ const sqlHasten = `
 		where p.order_id = due.order_id and n.order_id = due.order_id
 			and (p.intent_id = '' or p.intent_id = n.intent_id) and p.lease_until > now() + @within::interval
 	)
-	select p.intent_id is not null and (p.intent_id = '' or p.intent_id = n.intent_id), due.order_id is not null
+	select p.intent_id is not null and (p.intent_id = '' or p.intent_id = n.intent_id), due.order_id is not null, coalesce(p.trace, '')
 	from notice n left join payments p on p.order_id = n.order_id left join due on due.order_id = n.order_id
 	order by n.place`
 
-// hasten writes what became of the fresh notices into noticed.
-func hasten(ctx context.Context, tx pgx.Tx, notices []payment.Notice, fresh []bool, within time.Duration, noticed []payment.Noticed) error {
+// hasten writes what became of the fresh notices into taken.
+func hasten(ctx context.Context, tx pgx.Tx, notices []payment.Notice, within time.Duration, taken Taken) error {
 	var places []int
 	var orders, intents []string
 	for i, n := range notices {
-		if fresh[i] {
+		if taken.Claims.Fresh[i] {
 			places, orders, intents = append(places, i), append(orders, n.OrderID), append(intents, n.IntentID)
 		}
 	}
@@ -76,8 +85,9 @@ func hasten(ctx context.Context, tx pgx.Tx, notices []payment.Notice, fresh []bo
 		return fmt.Errorf("make payments due: %w", err)
 	}
 	var known, open bool
+	var trace string
 	next := 0
-	_, err = pgx.ForEachRow(rows, []any{&known, &open}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&known, &open, &trace}, func() error {
 		outcome := payment.NoticedUnknown
 		switch {
 		case known && open:
@@ -85,7 +95,7 @@ func hasten(ctx context.Context, tx pgx.Tx, notices []payment.Notice, fresh []bo
 		case known:
 			outcome = payment.NoticedSettled
 		}
-		noticed[places[next]] = outcome
+		taken.Noticed[places[next]], taken.Traces[places[next]] = outcome, trace
 		next++
 		return nil
 	})

@@ -18,11 +18,11 @@ const within = 2 * time.Second
 
 func (b bundle) notice(t *testing.T, notices ...payment.Notice) ([]payment.Noticed, int) {
 	t.Helper()
-	noticed, claims, err := b.Notice(t.Context(), notices, within)
+	taken, err := b.Notice(t.Context(), notices, within)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return noticed, claims.Outside
+	return taken.Noticed, taken.Claims.Outside
 }
 
 // left is how long the order's lease still runs.
@@ -128,7 +128,7 @@ func TestDeathBetweenClaimAndEffect(t *testing.T) {
 	}
 	dying, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if _, _, err := b.Notice(dying, []payment.Notice{n}, within); err == nil {
+	if _, err := b.Notice(dying, []payment.Notice{n}, within); err == nil {
 		t.Fatal("the notice was taken although its payment is locked")
 	}
 	if err := tx.Rollback(t.Context()); err != nil && !errors.Is(err, pgx.ErrTxClosed) {
