@@ -91,7 +91,7 @@ func TestSagasAreCountedOnce(t *testing.T) {
 		"orders.checkout.duration{outcome=confirmed}": 1, "orders.checkout.duration.sum{outcome=confirmed}": 3,
 		"orders.checkout.duration{outcome=cancelled}": 3, "orders.checkout.duration.sum{outcome=cancelled}": 1 + 3 + 4,
 		"orders.checkout.duration{outcome=needs_operator}": 1, "orders.checkout.duration.sum{outcome=needs_operator}": 1 + 60 + 3600,
-		"orders.ended.in.time": 1, // out of stock
+		"orders.ended.in.time":               1, // out of stock
 		"orders.step.duration{step=reserve}": 4, "orders.step.duration.sum{step=reserve}": 4,
 		"orders.step.duration{step=charge}": 2, "orders.step.duration.sum{step=charge}": 2,
 		"orders.step.duration{step=ship}": 1, "orders.step.duration.sum{step=ship}": 1,
