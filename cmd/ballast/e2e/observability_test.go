@@ -50,6 +50,10 @@ func TestObservedStack(t *testing.T) {
 	within(t, "Prometheus has the order", func() bool {
 		return len(query(ctx, t, state.Endpoints.Prometheus, `process_resident_memory_bytes{job="orders"} > 0`, "instance")) == 2
 	})
+	within(t, "Prometheus evaluates the rules", func() bool {
+		return len(query(ctx, t, state.Endpoints.Prometheus, "sum(prometheus_rule_group_rules) > 10", "")) == 1 &&
+			len(query(ctx, t, state.Endpoints.Prometheus, "prometheus_config_last_reload_successful == 1", "job")) == 1
+	})
 	within(t, "the order's trace is in the files", func() bool {
 		return tracesMention(t, state.Endpoints.Traces, placed.GetOrderId())
 	})

@@ -122,7 +122,7 @@ func (u *upper) prometheus(ctx context.Context) (*Child, error) {
 	}
 	rules, err := slo.Render(cmp.Or(u.AlertScale, 1))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--alert-scale %g: %w", u.AlertScale, err)
 	}
 	if err := writeFile(u.Home.Path("prometheus", "rules.yml"), rules, 0o644); err != nil {
 		return nil, err

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"example.com/ballast/deploy/observability/slo"
 )
 
 // observed is a stack with observability before its start, and with tools that do
@@ -31,7 +33,7 @@ func observed(t *testing.T, versions map[string]string) (*upper, *buffer) {
 		t.Fatal(err)
 	}
 	return &upper{
-		Options: Options{Home: home, Self: filepath.Join(dir, "bin", "ballast"), Replicas: 2, Observability: true},
+		Options: Options{Home: home, Self: filepath.Join(dir, "bin", "ballast"), Replicas: 2, Observability: true, AlertScale: 1. / 60},
 		layout:  Layout{9000}, console: NewConsole(out),
 	}, out
 }
@@ -106,6 +108,10 @@ func TestObserversSeeEveryProcess(t *testing.T) {
 `
 	if _, jobs, _ := strings.Cut(string(config), "scrape_configs:"); jobs != want {
 		t.Error(cmp.Diff(want, jobs))
+	}
+	rules, err := os.ReadFile(u.Home.Path("prometheus", "rules.yml"))
+	if want, _ := slo.Render(u.AlertScale); err != nil || string(rules) != string(want) {
+		t.Errorf("the rules are not those of --alert-scale %g: %v", u.AlertScale, err)
 	}
 	children, err := u.services()
 	if err != nil {
