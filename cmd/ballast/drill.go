@@ -32,7 +32,7 @@ something that must hold does not. A stack that runs already is left alone.`,
 	flags.BoolVar(&tool.opt.Keep, "keep", false, "leave the stack's data and logs behind")
 	flags.BoolVar(&tool.asJSON, "json", false, "print the report as JSON")
 	flags.StringVar(&tool.markdown, "markdown", "", "also write the report to this file, as Markdown")
-	cmd.AddCommand(tool.rollingRestart(), tool.dependencies(), tool.zombie(), tool.poison(), tool.noisyNeighbour(), tool.overload(), tool.queueTime(), tool.alerts())
+	cmd.AddCommand(tool.rollingRestart(), tool.dependencies(), tool.zombie(), tool.poison(), tool.noisyNeighbour(), tool.overload(), tool.queueTime(), tool.tracingCost(), tool.alerts())
 	return cmd
 }
 

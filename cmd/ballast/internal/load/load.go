@@ -68,6 +68,8 @@ type Config struct {
 	Rate float64
 	// Clients fixes the number of clients of the closed loop. Zero searches.
 	Clients int
+	// ClosedOnly leaves out the open model, for comparisons of throughput.
+	ClosedOnly bool
 	// Control measures the bare loop of three commits too.
 	Control bool
 	// Wait bounds the wait for the catalogue.
@@ -140,8 +142,10 @@ func (r *runner) run(ctx context.Context) (*Report, error) {
 		}
 		rate = best * firstOpenRate
 	}
-	if err := r.findOpen(ctx, rate); err != nil {
-		return nil, err
+	if !r.cfg.ClosedOnly {
+		if err := r.findOpen(ctx, rate); err != nil {
+			return nil, err
+		}
 	}
 	r.report.PeakRSS = r.meter.peaks()
 	r.report.finish()

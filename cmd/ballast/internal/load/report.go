@@ -10,8 +10,9 @@ type Report struct {
 	Lines int    `json:"linesPerOrder"`
 	Steps []Step `json:"steps,omitempty"`
 	// Closed is missing when a rate was given.
-	Closed  *Measurement `json:"closed,omitempty"`
-	Open    *Measurement `json:"open"`
+	Closed *Measurement `json:"closed,omitempty"`
+	// Open is missing with Config.ClosedOnly.
+	Open    *Measurement `json:"open,omitempty"`
 	Control *Control     `json:"control,omitempty"`
 	// ControlRatio is the best rate of completed checkouts / the control's loops.
 	ControlRatio float64 `json:"controlRatio,omitempty"`
@@ -92,9 +93,11 @@ func (m *Measurement) line() string {
 }
 
 func (r *Report) finish() {
-	best := r.Open.PerSecond
-	if r.Closed != nil {
-		best = max(best, r.Closed.PerSecond)
+	best := 0.0
+	for _, m := range []*Measurement{r.Open, r.Closed} {
+		if m != nil {
+			best = max(best, m.PerSecond)
+		}
 	}
 	if r.Control != nil && r.Control.LoopsPerSecond > 0 {
 		r.ControlRatio = best / r.Control.LoopsPerSecond
@@ -103,5 +106,5 @@ func (r *Report) finish() {
 
 // OK tells whether every order that was accepted came to its end.
 func (r *Report) OK() bool {
-	return r.Open.NotEnded == 0 && (r.Closed == nil || r.Closed.NotEnded == 0)
+	return (r.Open == nil || r.Open.NotEnded == 0) && (r.Closed == nil || r.Closed.NotEnded == 0)
 }
