@@ -103,6 +103,23 @@ func TestSagasAreCountedOnce(t *testing.T) {
 	}
 }
 
+// TestCountersBeginWithZero: of what a process counts before its first scrape nobody
+// would see that it rose, and an objective would take its good orders for failed.
+func TestCountersBeginWithZero(t *testing.T) {
+	t.Parallel()
+	m := testkit.NewMetrics()
+	newSagas(t.Context(), m.Meter("test"))
+	got, err := m.Values(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"orders.transitions{status=PLACED}", "orders.ended.in.time"} {
+		if _, begun := got[name]; !begun {
+			t.Errorf("%s has no value at the start: %v", name, got)
+		}
+	}
+}
+
 // waitOut lets the sweeper look at what waits: first it sends the command again,
 // then it gives up.
 func (m *measured) waitOut(t *testing.T) {
