@@ -60,6 +60,29 @@ func TestCollectorKeepsWhatMatters(t *testing.T) {
 	}
 }
 
+// TestCollectorKeepsLateFailures: of an order that looked healthy when the collector
+// decided about it, what fails later is kept.
+func TestCollectorKeepsLateFailures(t *testing.T) {
+	t.Parallel()
+	c := startCollector(t, "KEEP_PERCENT=0", "DECISION_WAIT=1s")
+	const late, other = "000000000000000000000000000000aa", "000000000000000000000000000000bb"
+	// The collector remembers the last one that it dropped.
+	for i, healthy := range []string{late, other} {
+		c.send(t, spansOf("ordinary", healthy))
+		// What was sent later and is kept says that the earlier one is decided.
+		next := fmt.Sprintf("%032x", i+1)
+		c.send(t, spansOf("error", next))
+		eventually(t, "a decision is made", func() bool { return c.traces(t)[next] > 0 }, nil)
+	}
+	if spans := c.traces(t)[late]; spans != 0 {
+		t.Fatalf("%d spans of a healthy trace are kept", spans)
+	}
+	failed := spansOf("error", late)[:1]
+	failed[0].SpanID = "0000000000000003"
+	c.send(t, failed)
+	eventually(t, "the failure is kept", func() bool { return c.traces(t)[late] == 1 }, nil)
+}
+
 // span is what of OTLP's JSON the test needs.
 type span struct {
 	TraceID    string           `json:"traceId"`
@@ -117,11 +140,9 @@ func startCollector(t *testing.T, env ...string) *collector {
 	}
 	t.Cleanup(func() { c.stop(t) })
 	eventually(t, "the collector is up", func() bool {
-		res, err := http.Get("http://127.0.0.1:" + metrics + "/metrics")
-		if err != nil {
-			return false
-		}
-		return res.Body.Close() == nil && res.StatusCode == http.StatusOK
+		// It shows its metrics before it listens.
+		conn, err := net.Dial("tcp", "127.0.0.1:"+otlp)
+		return err == nil && conn.Close() == nil
 	}, nil)
 	return c
 }
