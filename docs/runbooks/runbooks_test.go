@@ -1,6 +1,8 @@
 package runbooks_test
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,6 +28,44 @@ func TestEveryPageHasItsSections(t *testing.T) {
 				t.Errorf("%s.md: %s says what, not how: it has no block", name, section)
 			}
 		}
+	}
+}
+
+// TestPagesMoveMoneyOneOrderAtATime: what gives money back or changes the ledger names
+// the one that somebody has looked at. A comparison of the books is read to its end:
+// the first page of a long history says nothing about the rest.
+func TestPagesMoveMoneyOneOrderAtATime(t *testing.T) {
+	t.Parallel()
+	pages, err := runbooks.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	demands := map[string][]string{
+		"/v1/refunds":                 {"\"payment_intent=$INTENT\"", "where intent_id = '$INTENT'"},
+		"insert into ledger_entries":  {"where order_id = '$ID' and kind = '$KIND'"},
+		".PaymentService/Reconcile\"": {"\\\"$NEXT\\\"", ".nextPageToken"},
+	}
+	met := map[string]bool{}
+	for name, page := range pages {
+		for _, b := range slices.Concat(slices.Collect(maps.Values(page.Blocks))...) {
+			for call, words := range demands {
+				if !strings.Contains(b.Text, call) {
+					continue
+				}
+				met[call] = true
+				for _, word := range words {
+					if !strings.Contains(b.Text, word) {
+						t.Errorf("%s.md, line %d: %s without %s", name, b.Line, call, word)
+					}
+				}
+				if call == "/v1/refunds" && (strings.Contains(b.Text, "while ") || strings.Contains(b.Text, "for ")) {
+					t.Errorf("%s.md, line %d: refunds in a loop", name, b.Line)
+				}
+			}
+		}
+	}
+	if len(met) != len(demands) {
+		t.Errorf("only %v were found", met)
 	}
 }
 

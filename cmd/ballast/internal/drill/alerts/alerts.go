@@ -18,6 +18,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/prometheus/common/model"
+
 	"example.com/ballast/cmd/ballast/internal/drill"
 	"example.com/ballast/cmd/ballast/internal/stack"
 	"example.com/ballast/docs/runbooks"
@@ -83,6 +85,8 @@ type play struct {
 	desk  *desk
 	// twice is the order that the provider was made to charge twice.
 	twice string
+	// noted is what a person would have taken from a page's Check, as variables for its Act.
+	noted model.LabelSet
 	// admin has the superuser's sessions, by database.
 	admin map[string]*pgx.Conn
 }
@@ -208,6 +212,7 @@ func (p *play) play(ctx context.Context, state stack.State, f fault) (*result, e
 		return nil, fmt.Errorf("an alert of it fires already: %w", err)
 	}
 	r := &result{fault: f, began: time.Now(), fired: map[string]episode{}}
+	p.noted = nil
 	end, err := f.inject(ctx, p)
 	if err != nil {
 		return nil, fmt.Errorf("inject: %w", err)
@@ -359,7 +364,8 @@ func (p *play) quiet(ctx context.Context, r *result, name string) {
 	}
 }
 
-// section runs the commands of a section with the labels of the alert that fired.
+// section runs the commands of a section with the labels of the alert that fired, and
+// with what was noted.
 func (p *play) section(ctx context.Context, r *result, name, section string) string {
 	page, ok := p.pages[name]
 	if !ok {
@@ -372,7 +378,7 @@ func (p *play) section(ctx context.Context, r *result, name, section string) str
 			from = e
 		}
 	}
-	printed, ran, err := p.desk.run(ctx, page, section, from.labels)
+	printed, ran, err := p.desk.run(ctx, page, section, from.labels.Merge(p.noted))
 	r.ran += ran
 	if err != nil {
 		r.say("%v", err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/common/model"
 )
 
 // superuser returns the superuser's session in a database. Its transactions have no
@@ -112,6 +113,7 @@ func unbalance(ctx context.Context, p *play) (func(context.Context) error, error
 	if err != nil {
 		return nil, err
 	}
+	p.noted = model.LabelSet{"id": model.LabelValue(order.GetOrderId()), "kind": "charge"}
 	// What the runbook puts back is looked at by the drill's reconciliation.
 	return asIs, p.exec(ctx, "payments",
 		`ALTER TABLE ledger_entries DISABLE TRIGGER ledger_append_only`,
@@ -137,6 +139,7 @@ func chargeAgain(ctx context.Context, p *play) (func(context.Context) error, err
 	}
 	_, id, _ := strings.Cut(answer, `"id":"`)
 	id, _, _ = strings.Cut(id, `"`)
+	p.noted = model.LabelSet{"id": model.LabelValue(p.twice), "intent": model.LabelValue(id)}
 	_, err = p.provider(ctx, "payment_intents/"+id+"/confirm", key+"-confirm", url.Values{})
 	return asIs, err
 }
