@@ -19,12 +19,13 @@ import (
 func TestADifferenceStaysUntilItIsMended(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := &books{now: time.Now(), refunds: map[string]int64{}, accounts: map[string]payment.Account{}}
+		b := &books{now: time.Now().Add(-time.Minute), refunds: map[string]int64{}, accounts: map[string]payment.Account{}}
 		b.add("charged", payment.Charged, 100, 0)
 		b.intent("charged").Received = 99
 		ctx, cancel := context.WithCancel(t.Context())
 		var log strings.Builder
 		var told []int
+		began := time.Now()
 		r := reconcile.New(reconcile.Config{
 			Provider: b, Book: b, Logger: slog.New(slog.NewTextHandler(&log, nil)), Grace: 2 * time.Second,
 			Found: func(_ context.Context, _ payment.Reconciliation, standing []payment.Difference) {
@@ -35,6 +36,10 @@ func TestADifferenceStaysUntilItIsMended(t *testing.T) {
 					}
 				}
 				switch len(told) {
+				case 1:
+					if waited := time.Since(began); waited > 0 {
+						t.Errorf("the first comparison came after %s", waited)
+					}
 				case 4:
 					b.intent("charged").Received = 100
 				case 6:
