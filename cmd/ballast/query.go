@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -57,10 +58,7 @@ func printSamples(out io.Writer, value model.Value) error {
 		return err
 	}
 	slices.SortFunc(samples, func(a, b *model.Sample) int {
-		if a.Value != b.Value {
-			return int(max(-1, min(1, b.Value-a.Value)))
-		}
-		return slices.Compare([]string{a.Metric.String()}, []string{b.Metric.String()})
+		return cmp.Or(cmp.Compare(b.Value, a.Value), cmp.Compare(a.Metric.String(), b.Metric.String()))
 	})
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, s := range samples {

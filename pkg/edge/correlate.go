@@ -17,10 +17,7 @@ import (
 // comes back in the answer.
 const HeaderCorrelation = "X-Correlation-Id"
 
-// correlate begins the labels of a call's log lines, which handlers add to. A
-// call whose client has named it is worth a line of its own, in which the
-// client's id, the trace and what the handler found stand together; from there
-// on the order's id leads through the platform, and no message carries another.
+// correlate begins the labels of a call's log lines, which handlers add to.
 func (s *Server) correlate(next connect.ServerFunc) connect.ServerFunc {
 	return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
 		ctx = telemetry.WithLabels(ctx)
@@ -28,14 +25,26 @@ func (s *Server) correlate(next connect.ServerFunc) connect.ServerFunc {
 		if !ok {
 			return next(ctx, spec, stream)
 		}
-		id, err := ids.Parse(info.RequestHeader().Get(HeaderCorrelation))
-		if err != nil {
+		if id, err := ids.Parse(info.RequestHeader().Get(HeaderCorrelation)); err == nil {
+			telemetry.Label(ctx, slog.String("correlation_id", id.String()))
+			info.ResponseHeader().Set(HeaderCorrelation, id.String())
+		}
+		return next(ctx, spec, stream)
+	}
+}
+
+// tell gives a call whose client has named it a line of its own, in which the
+// client's id, the trace and what the handler found stand together; from there on
+// the order's id leads through the platform, and no message carries another. It
+// comes after all that refuses: a flood of calls must not become one of lines.
+func (s *Server) tell(next connect.ServerFunc) connect.ServerFunc {
+	return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
+		info, ok := connect.CallInfoForServerContext(ctx)
+		if !ok || info.ResponseHeader().Get(HeaderCorrelation) == "" {
 			return next(ctx, spec, stream)
 		}
-		telemetry.Label(ctx, slog.String("correlation_id", id.String()))
-		info.ResponseHeader().Set(HeaderCorrelation, id.String())
 		began := time.Now()
-		err = next(ctx, spec, stream)
+		err := next(ctx, spec, stream)
 		code := "ok"
 		if err != nil {
 			code = connect.CodeOf(err).String()

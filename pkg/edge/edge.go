@@ -9,6 +9,7 @@
 //	Config.Admit  what needs no caller: load shedding
 //	authentication
 //	Config.Limit  what needs the caller: rate limits
+//	tell          a line for a call that its client has named
 //	deadline      the client's, clamped
 //	request       size, strict decoding and validation, as the handler receives
 //	handler
@@ -117,7 +118,7 @@ func NewServer(cfg Config) (*Server, error) {
 	chain = append(chain, cfg.Admit...)
 	chain = append(chain, cfg.Verifier.authenticate)
 	chain = append(chain, cfg.Limit...)
-	chain = append(chain, s.deadline, s.request)
+	chain = append(chain, s.tell, s.deadline, s.request)
 	s.RPC = connect.NewServer(chain...)
 	return s, nil
 }

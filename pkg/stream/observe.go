@@ -52,15 +52,17 @@ func (m *metrics) age(ctx context.Context, h metric.Float64Histogram, at, now ti
 	h.Record(ctx, d.Seconds(), attrs...)
 }
 
-// handled measures one handler call. The age of an event is that at the call which
-// took it: it counts once, with all that its record has waited for, retries too.
+// handled measures one handler call.
 func (m *metrics) handled(ctx context.Context, batch []Record, polled, start time.Time, outcome class) {
 	m.localWait.Record(ctx, start.Sub(polled).Seconds(), m.byGroup)
 	m.process.Record(ctx, time.Since(start).Seconds(), m.outcome[outcome])
 	m.batch.Record(ctx, int64(len(batch)), m.byGroup)
-	if outcome != done {
-		return
-	}
+}
+
+// taken measures the age of the events of a batch at the call which took it: each
+// counts once, with all that its record has waited for, retries too. ctx is in no
+// span: that of the call belongs to the trace of one record.
+func (m *metrics) taken(ctx context.Context, batch []Record, start time.Time) {
 	for i := range batch {
 		if r := &batch[i]; !r.Time.IsZero() {
 			m.age(r.observed(ctx), m.eventAge, r.Time, start, r.lane.attrs)

@@ -86,17 +86,22 @@ func (r *Record) diverted(now time.Time) bool {
 func (c *Consumer) call(ctx context.Context, batch []Record) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.HandlerTimeout)
 	defer cancel()
-	ctx, spans := c.startSpans(ctx, batch)
 	start := time.Now()
+	call := ctx
+	var spans []processing
 	defer func() {
 		if p := recover(); p != nil {
 			err = &panicked{p, debug.Stack()}
 		}
 		outcome := c.classify(err)
 		endSpans(spans, batch, err, outcome)
-		c.metrics.handled(ctx, batch, c.polled, start, outcome)
+		c.metrics.handled(call, batch, c.polled, start, outcome)
+		if outcome == done {
+			c.metrics.taken(ctx, batch, start)
+		}
 	}()
-	return c.cfg.Handler(ctx, batch)
+	call, spans = c.startSpans(ctx, batch)
+	return c.cfg.Handler(call, batch)
 }
 
 // reject dead-letters the records that the handler named and settles the others.

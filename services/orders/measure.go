@@ -73,7 +73,7 @@ func (s *sagas) moved(ctx context.Context, m order.Move) {
 		s.transitions.Add(ctx, 1, s.status[m.After.Status])
 	}
 	if m.Ended() {
-		took := m.At.Sub(m.Before.CreatedAt)
+		took := between(m.Before.CreatedAt, m.At)
 		s.checkout.Record(ctx, took.Seconds(), s.outcome[m.After.Status])
 		if took <= promised && m.After.Status != order.NeedsOperator {
 			s.inTime.Add(ctx, 1)
@@ -85,8 +85,12 @@ func (s *sagas) moved(ctx context.Context, m order.Move) {
 	switch step, undo := m.Answered(); {
 	case step == order.NoStep:
 	case undo:
-		s.step.Record(ctx, m.At.Sub(m.Before.Since).Seconds(), s.undo[step])
+		s.step.Record(ctx, between(m.Before.Since, m.At).Seconds(), s.undo[step])
 	default:
-		s.step.Record(ctx, m.At.Sub(m.Before.Since).Seconds(), s.do[step])
+		s.step.Record(ctx, between(m.Before.Since, m.At).Seconds(), s.do[step])
 	}
 }
+
+// between two moments that two replicas may have read off their clocks: a clock that
+// runs ahead must not make a sum fall, which looks like a restart.
+func between(from, to time.Time) time.Duration { return max(0, to.Sub(from)) }

@@ -136,7 +136,7 @@ func (s *Server) owned(ctx context.Context, get func(context.Context, ids.ID) (o
 // canonical form, of which the hash is taken.
 func placement(ctx context.Context, req *ordersv1.PlaceOrderRequest) (order.Placement, error) {
 	caller, _ := edge.Caller(ctx)
-	key, err := idempotencyKey(ctx)
+	key, err := idempotencyKey(ctx, caller.Customer)
 	if err != nil {
 		return order.Placement{}, err
 	}
@@ -167,9 +167,10 @@ func placement(ctx context.Context, req *ordersv1.PlaceOrderRequest) (order.Plac
 }
 
 // idempotencyKey reads the header of draft-ietf-httpapi-idempotency-key-header
-// and returns the hash of it. Clients choose their keys, some take an e-mail
-// address, and what is kept of a key lives in events that nobody can erase.
-func idempotencyKey(ctx context.Context) (string, error) {
+// and returns the hash of it, which differs by customer. Clients choose their keys,
+// some take an e-mail address, and what is kept of a key lives in events that nobody
+// can erase.
+func idempotencyKey(ctx context.Context, customer string) (string, error) {
 	const field = "Idempotency-Key"
 	var key string
 	if info, ok := connect.CallInfoForServerContext(ctx); ok {
@@ -183,7 +184,7 @@ func idempotencyKey(ctx context.Context) (string, error) {
 	case strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }):
 		return "", edge.FieldError(field, "header has characters that are not printable ASCII")
 	}
-	hash := sha256.Sum256([]byte(key))
+	hash := sha256.Sum256([]byte(customer + "\n" + key)) // 00007_hash_keys.sql says the same
 	key = base64.RawURLEncoding.EncodeToString(hash[:])
 	telemetry.Label(ctx, slog.String("request_key", key[:12]))
 	return key, nil
