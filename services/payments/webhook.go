@@ -39,7 +39,7 @@ func traceNotice(ctx context.Context, n payment.Notice, taken postgres.Taken, i 
 	_, span := otel.Tracer("example.com/ballast/services/payments").Start(
 		trace.ContextWithRemoteSpanContext(ctx, command), "webhook", trace.WithTimestamp(began), trace.WithSpanKind(trace.SpanKindServer),
 		trace.WithAttributes(attribute.String("order.id", n.OrderID), attribute.String("payment.intent", n.IntentID),
-			attribute.String("webhook.event", n.ID), attribute.Stringer("webhook.outcome", taken.Noticed[i])))
+			attribute.String("payment.event", n.ID), attribute.Stringer("payment.notice", taken.Noticed[i])))
 	span.End()
 }
 

@@ -15,7 +15,7 @@ var shown = []struct{ word, key string }{
 	{"partition", "messaging.destination.partition.id"}, {"offset", "messaging.kafka.offset"},
 	{"batch", "messaging.batch.message_count"}, {"batch", "batch.items"},
 	{"attempt", "stream.attempt"}, {"replays", "stream.replays"}, {"reason", "stream.reason"},
-	{"outcome", "stream.outcome"}, {"outcome", "payment.outcome"}, {"outcome", "webhook.outcome"},
+	{"outcome", "stream.outcome"}, {"outcome", "payment.outcome"}, {"outcome", "payment.notice"},
 	{"outbox wait s", "outbox.wait"}, {"broker wait s", "stream.broker.wait"}, {"version", "order.version"},
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"example.com/ballast/pkg/ids"
 	"example.com/ballast/pkg/message"
+	"example.com/ballast/pkg/telemetry"
 	"example.com/ballast/services/orders/internal/order"
 )
 
@@ -34,7 +35,7 @@ func delivering(ctx context.Context, r order.Recorded) func(error) {
 		trace.WithAttributes(attribute.String("order.id", r.Order.String()), attribute.Int64("order.version", r.Version)))
 	return func(err error) {
 		if err != nil {
-			span.SetStatus(codes.Error, err.Error())
+			span.SetStatus(codes.Error, telemetry.ErrorText(err))
 		}
 		span.End()
 	}
