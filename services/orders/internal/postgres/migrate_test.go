@@ -18,7 +18,7 @@ func TestKeysOfEarlierOrdersAreHashed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	migration, err := fs.ReadFile(migrations, "00007_hash_keys.sql")
+	migration, err := fs.ReadFile(migrations, "00008_hash_keys.sql")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -184,7 +184,7 @@ func idempotencyKey(ctx context.Context, customer string) (string, error) {
 	case strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }):
 		return "", edge.FieldError(field, "header has characters that are not printable ASCII")
 	}
-	hash := sha256.Sum256([]byte(customer + "\n" + key)) // 00007_hash_keys.sql says the same
+	hash := sha256.Sum256([]byte(customer + "\n" + key)) // 00008_hash_keys.sql says the same
 	key = base64.RawURLEncoding.EncodeToString(hash[:])
 	telemetry.Label(ctx, slog.String("request_key", key[:12]))
 	return key, nil
