@@ -49,6 +49,8 @@ func TestAgeingIsGivenAtOnceAndRefreshedOnce(t *testing.T) {
 		wg.Go(func() { b.stale(t, "a", "one") })
 	}
 	wg.Wait()
+	// The answers do not wait for it to begin.
+	testkit.Eventually(t, "a refresh begins", func() bool { return b.source.loads.Load() > 1 })
 	if n := b.source.loads.Load(); n != 2 {
 		t.Errorf("%d loads, want the first and one refresh", n)
 	}
