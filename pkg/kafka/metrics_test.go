@@ -34,10 +34,15 @@ func TestTrafficIsCounted(t *testing.T) {
 		}
 		got += fetches.NumRecords()
 	}
-	values, err := metrics.Values(t)
-	if err != nil {
-		t.Fatal(err)
-	}
+	// The client counts a batch a moment after it has told of it.
+	var values map[string]float64
+	testkit.Eventually(t, "the last batch is counted", func() (counted bool) {
+		var err error
+		if values, err = metrics.Values(t); err != nil {
+			t.Fatal(err)
+		}
+		return values[fmt.Sprintf("kafka.produced.messages{topic=%s}", topic)] >= count
+	})
 	for _, direction := range []string{"produced", "consumed"} {
 		if n := values[fmt.Sprintf("kafka.%s.messages{topic=%s}", direction, topic)]; n != count {
 			t.Errorf("%s %v messages, want %d", direction, n, count)
