@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
 	"github.com/prometheus/common/model"
 
 	"example.com/ballast/cmd/ballast/internal/drill"
@@ -277,111 +276,10 @@ func (p *play) finish(ctx context.Context, results []*result) error {
 	return nil
 }
 
-// verify runs what a page gives to make sure that it is over.
-func (p *play) verify(ctx context.Context, r *result, name string) {
-	p.section(ctx, r, name, runbooks.Verify)
-	p.quiet(ctx, r, name)
-}
-
 // budget tells the page of an error budget from that of a cause.
 func budget(page string) bool { return strings.HasSuffix(page, "Burns") }
 
 // noCause is when no alert fires but those on budgets.
 func noCause(firing []string) bool {
 	return !slices.ContainsFunc(firing, func(a string) bool { return !budget(runbooks.For(a)) })
-}
-
-// collect takes what fired after the fault began: the alerts that had to, and others
-// along with them. What fired before is of an earlier fault.
-func (p *play) collect(r *result) {
-	r.along = nil
-	for _, e := range p.watch.since(r.began) {
-		switch {
-		case slices.Contains(r.alerts, e.alert):
-			if _, known := r.fired[e.alert]; !known {
-				r.fired[e.alert] = e
-			}
-		case !slices.Contains(r.along, e.alert):
-			r.along = append(r.along, e.alert)
-		}
-	}
-	p.ends(r)
-}
-
-// ends notes when the alerts of a fault went away, or that they have not.
-func (p *play) ends(r *result) {
-	for _, e := range p.watch.since(r.began) {
-		if known, ok := r.fired[e.alert]; ok && known.fired.Equal(e.fired) {
-			r.fired[e.alert] = e
-		}
-	}
-}
-
-// runbooks are the pages of a fault's alerts, each once.
-func (r *result) runbooks() []string {
-	var names []string
-	for _, a := range r.alerts {
-		if name := runbooks.For(a); !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// check runs a page's look at the cause: its commands must print what this fault
-// is known by, and its queries must find something.
-func (p *play) check(ctx context.Context, r *result, name string) {
-	printed := p.section(ctx, r, name, runbooks.Check)
-	for _, word := range r.shows {
-		if !strings.Contains(printed, word) {
-			r.say("the check of %s does not show %q:\n%s", name, word, tail(printed))
-		}
-	}
-	for _, b := range p.pages[name].Blocks[runbooks.Check] {
-		if b.Language != "promql" {
-			continue
-		}
-		switch rows, err := p.watch.returns(ctx, b.Text); {
-		case err != nil:
-			r.say("%s.md, line %d: %v", name, b.Line, err)
-		case rows == 0:
-			r.say("%s.md, line %d: the query returns nothing while the alert fires", name, b.Line)
-		}
-		r.ran++
-	}
-}
-
-// quiet makes sure that what a page queries to verify returns nothing any more.
-func (p *play) quiet(ctx context.Context, r *result, name string) {
-	for _, b := range p.pages[name].Blocks[runbooks.Verify] {
-		if b.Language != "promql" {
-			continue
-		}
-		if rows, err := p.watch.returns(ctx, b.Text); err != nil || rows > 0 {
-			r.say("%s.md, line %d: the query returns %d rows (%v)", name, b.Line, rows, err)
-		}
-		r.ran++
-	}
-}
-
-// section runs the commands of a section with the labels of the alert that fired, and
-// with what was noted.
-func (p *play) section(ctx context.Context, r *result, name, section string) string {
-	page, ok := p.pages[name]
-	if !ok {
-		r.say("there is no runbook %s.md", name)
-		return ""
-	}
-	var from episode
-	for _, a := range r.alerts {
-		if e, ok := r.fired[a]; ok && runbooks.For(a) == name {
-			from = e
-		}
-	}
-	printed, ran, err := p.desk.run(ctx, page, section, from.labels.Merge(p.noted))
-	r.ran += ran
-	if err != nil {
-		r.say("%v", err)
-	}
-	return printed
 }

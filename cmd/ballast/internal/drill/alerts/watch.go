@@ -156,3 +156,29 @@ func (w *watcher) returns(ctx context.Context, promql string) (int, error) {
 	}
 	return len(rows), nil
 }
+
+// collect takes what fired after the fault began: the alerts that had to, and others
+// along with them. What fired before is of an earlier fault.
+func (p *play) collect(r *result) {
+	r.along = nil
+	for _, e := range p.watch.since(r.began) {
+		switch {
+		case slices.Contains(r.alerts, e.alert):
+			if _, known := r.fired[e.alert]; !known {
+				r.fired[e.alert] = e
+			}
+		case !slices.Contains(r.along, e.alert):
+			r.along = append(r.along, e.alert)
+		}
+	}
+	p.ends(r)
+}
+
+// ends notes when the alerts of a fault went away, or that they have not.
+func (p *play) ends(r *result) {
+	for _, e := range p.watch.since(r.began) {
+		if known, ok := r.fired[e.alert]; ok && known.fired.Equal(e.fired) {
+			r.fired[e.alert] = e
+		}
+	}
+}
