@@ -3,12 +3,10 @@ package kafka
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // DLQOperators is the consumer group whose offsets say which dead letters of group
@@ -37,9 +35,9 @@ func Undecided(ctx context.Context, adm *kadm.Client, group, topic string) ([]Sp
 	if err != nil {
 		return nil, fmt.Errorf("end of %s: %w", topic, err)
 	}
-	decided, err := adm.FetchOffsetsForTopics(ctx, group, topic)
-	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // Nobody has decided about anything yet.
-		return nil, fmt.Errorf("offsets of group %s: %w", group, err)
+	decided, err := Committed(ctx, adm, group, topic)
+	if err != nil {
+		return nil, err
 	}
 	var all []Span
 	for p, end := range ends[topic] {

@@ -27,33 +27,6 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-var (
-	// ErrOpen is returned without an attempt while the breaker is open, or half
-	// open and busy with its probes.
-	ErrOpen = errors.New("circuit breaker is open")
-	// ErrFull is returned without an attempt when the bulkhead stays full for
-	// MaxWait.
-	ErrFull = errors.New("bulkhead is full")
-)
-
-// fullAfter is when to come back to a full bulkhead. By judgement: calls take
-// milliseconds, so a place is free long before.
-const fullAfter = time.Second
-
-// Refused is the error of a call that was not made.
-type Refused struct {
-	// Dependency that was not called.
-	Dependency string
-	// After is when another call is worth while.
-	After time.Duration
-	// Cause is ErrOpen, ErrFull, or another bound's own error.
-	Cause error
-}
-
-func (r *Refused) Error() string { return r.Dependency + ": " + r.Cause.Error() }
-
-func (r *Refused) Unwrap() error { return r.Cause }
-
 // Config of a Guard. Zero values mean the defaults that are given here; they are
 // chosen by judgement for a dependency on the same network.
 type Config struct {

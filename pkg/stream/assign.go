@@ -136,9 +136,9 @@ func (c *Consumer) retryRange(ctx context.Context, client *kgo.Client, topic str
 	if err := ends.Error(); err != nil {
 		return nil, nil, fmt.Errorf("end offsets: %w", err)
 	}
-	committed, err := adm.FetchOffsetsForTopics(ctx, c.cfg.Group, topic)
+	committed, err := kafka.Committed(ctx, adm, c.cfg.Group, topic)
 	if err != nil {
-		return nil, nil, fmt.Errorf("committed offsets: %w", err)
+		return nil, nil, err
 	}
 	read, end = make(map[int32]int64), make(map[int32]int64)
 	for p, e := range ends[topic] {

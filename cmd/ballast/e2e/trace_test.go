@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -83,19 +85,19 @@ func TestATraceHasEveryHop(t *testing.T) {
 	const retry, dlq = "create ChargePayment -> send payments.commands.payments.retry", "create ChargePayment -> send payments.commands.payments.dlq"
 	p.panics(true)
 	o := p.place("retried")
-	p.sees(o, retry)
+	o.sees(retry)
 	p.panics(false)
-	p.ends(o, append(confirmed(), retry))
+	o.ends(append(confirmed(), retry))
 
 	// It is given up, and an operator sends it again: it goes on where it was.
 	p.panics(true)
 	o = p.place("dead")
-	p.sees(o, dlq)
+	o.sees(dlq)
 	p.panics(false)
-	p.must("dlq", "replay", "--order", o, "--yes")
-	p.ends(o, append(confirmed(), retry, dlq))
+	p.must("dlq", "replay", "--order", o.order, "--yes")
+	o.ends(append(confirmed(), retry, dlq))
 	var attempts []string
-	for _, s := range p.traceOf(o) {
+	for _, s := range p.traceOf(o.order) {
 		if s.Name == "process payments.commands" {
 			attempts = append(attempts, fmt.Sprintf("%s %s %s %t", s.Attributes["stream.attempt"], s.Attributes["stream.outcome"], s.Attributes["stream.replays"], s.Error != ""))
 		}
@@ -103,7 +105,7 @@ func TestATraceHasEveryHop(t *testing.T) {
 	if diff := cmp.Diff([]string{"1 fault  true", "2 fault  true", "1 done 1 false"}, attempts); diff != "" {
 		t.Errorf("attempts at the dead letter, their outcomes, replays and errors: %s", diff)
 	}
-	if page := p.must("trace", "--order", o); !strings.Contains(page, "ERROR: panic: a fault that was asked for") {
+	if page := p.must("trace", "--order", o.order); !strings.Contains(page, "ERROR: panic: a fault that was asked for") {
 		t.Errorf("the tree shows no error:\n%s", page)
 	}
 }
@@ -111,23 +113,53 @@ func TestATraceHasEveryHop(t *testing.T) {
 // followed places an order, watches it to its end and compares its trace.
 func (p *platform) followed(key string, want []string) {
 	p.t.Helper()
-	p.ends(p.place(key), want)
+	p.place(key).ends(want)
 }
 
-func (p *platform) place(key string) (order string) {
+// follower watches one order.
+type follower struct {
+	*platform
+	order string
+	ended <-chan error
+}
+
+// place places an order and watches it. Payments stands still until the watch is
+// there, so that the order's end comes to it as a message and not out of the store.
+func (p *platform) place(key string) *follower {
 	p.t.Helper()
+	pid, _ := p.child("payments")
+	signal := func(s syscall.Signal) {
+		if err := syscall.Kill(pid, s); err != nil {
+			p.t.Fatalf("%v to payments (%d): %v", s, pid, err)
+		}
+	}
+	signal(syscall.SIGSTOP)
+	defer signal(syscall.SIGCONT)
 	o, err := p.Place(p.t.Context(), "traced", key, request("TRACED"))
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return o.GetOrderId()
+	there, ended := make(chan struct{}), make(chan error, 1)
+	var once sync.Once
+	go func() {
+		ended <- p.Watch(p.t.Context(), o.GetOrderId(), 0, func(*ordersv1.OrderEvent) error {
+			once.Do(func() { close(there) })
+			return nil
+		})
+	}()
+	select {
+	case <-there:
+	case err := <-ended:
+		p.t.Fatalf("watch order %s: %v", o.GetOrderId(), err)
+	}
+	return &follower{platform: p, order: o.GetOrderId(), ended: ended}
 }
 
-// ends watches an order to its end and compares its trace once it is whole.
-func (p *platform) ends(order string, want []string) {
-	p.t.Helper()
-	if err := p.Watch(p.t.Context(), order, 0, func(*ordersv1.OrderEvent) error { return nil }); err != nil {
-		p.t.Fatal(err)
+// ends awaits the order's end and compares its trace once it is whole.
+func (f *follower) ends(want []string) {
+	f.t.Helper()
+	if err := <-f.ended; err != nil {
+		f.t.Fatal(err)
 	}
 	last := want[len(want)-1]
 	for _, edge := range want {
@@ -135,19 +167,19 @@ func (p *platform) ends(order string, want []string) {
 			last = edge
 		}
 	}
-	p.sees(order, last)
-	p.eventually("the trace is whole", func() bool { return len(missing(want, edges(p.t, p.traceOf(order)))) == 0 || p.t.Failed() })
+	f.sees(last)
+	f.eventually("the trace is whole", func() bool { return len(missing(want, edges(f.t, f.traceOf(f.order)))) == 0 || f.t.Failed() })
 	slices.Sort(want)
-	got := edges(p.t, p.traceOf(order))
+	got := edges(f.t, f.traceOf(f.order))
 	if diff := cmp.Diff(slices.Compact(want), got); diff != "" {
-		p.t.Errorf("edges of order %s: %s", order, diff)
+		f.t.Errorf("edges of order %s: %s", f.order, diff)
 	}
 }
 
-// sees waits until an order's trace has an edge.
-func (p *platform) sees(order, edge string) {
-	p.t.Helper()
-	p.eventually(edge, func() bool { return slices.Contains(edges(p.t, p.traceOf(order)), edge) })
+// sees waits until the order's trace has an edge.
+func (f *follower) sees(edge string) {
+	f.t.Helper()
+	f.eventually(edge, func() bool { return slices.Contains(edges(f.t, f.traceOf(f.order)), edge) })
 }
 
 func missing(want, got []string) []string {

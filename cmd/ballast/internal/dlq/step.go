@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
 
+	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/pkg/stream"
 )
 
@@ -25,7 +26,7 @@ const (
 	// abortTimeout is for taking back a step that failed, which it may have done
 	// because its own time was over.
 	abortTimeout = 2 * time.Second
-	// again is the pause before a coordinator that is busy is asked again.
+	// again is the pause before it is asked again whether a transaction is over.
 	again = 50 * time.Millisecond
 	// maxLetterBytes is what stream.ReplayOptions let a producer write: twice a
 	// broker's default maximum, so there is room for the headers of a discard.
@@ -126,7 +127,7 @@ func (s *stepper) commitOffset(ctx context.Context, partition int32, next int64)
 	t := kmsg.NewTxnOffsetCommitRequestTopic()
 	t.Topic, t.Partitions = s.box.Name, append(t.Partitions, p)
 	commit.Topics = append(commit.Topics, t)
-	if err := patiently(ctx, func() error {
+	if err := kafka.Patiently(ctx, func() error {
 		res, err := add.RequestWith(ctx, s.client)
 		if err != nil {
 			return err
@@ -135,7 +136,7 @@ func (s *stepper) commitOffset(ctx context.Context, partition int32, next int64)
 	}); err != nil {
 		return fmt.Errorf("add group %s to the transaction: %w", s.box.operators(), err)
 	}
-	if err := patiently(ctx, func() error {
+	if err := kafka.Patiently(ctx, func() error {
 		res, err := commit.RequestWith(ctx, s.client)
 		if err != nil {
 			return err
@@ -152,23 +153,6 @@ func (s *stepper) commitOffset(ctx context.Context, partition int32, next int64)
 	return nil
 }
 
-// patiently asks again while the broker says that it can't answer yet, as it
-// does about the first group that it ever hears of.
-func patiently(ctx context.Context, ask func() error) error {
-	for {
-		err := ask()
-		var ke *kerr.Error
-		if err == nil || !errors.As(err, &ke) || !ke.Retriable {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(again):
-		}
-	}
-}
-
 // tidy waits until what was committed can be read, and deletes what is decided.
 // The broker answers a commit before its markers are in all logs.
 func (d *Desk) tidy(ctx context.Context, b Box, written ...string) error {
@@ -179,9 +163,9 @@ func (d *Desk) tidy(ctx context.Context, b Box, written ...string) error {
 			return err
 		}
 	}
-	decided, err := d.admin.FetchOffsetsForTopics(kadm.RequireStable(ctx), b.operators(), b.Name)
+	decided, err := kafka.Committed(kadm.RequireStable(ctx), d.admin, b.operators(), b.Name)
 	if err != nil {
-		return fmt.Errorf("offsets of group %s: %w", b.operators(), err)
+		return err
 	}
 	var done kadm.Offsets
 	decided.Each(func(o kadm.OffsetResponse) {

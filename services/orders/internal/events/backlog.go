@@ -47,7 +47,7 @@ func (b Backlog) behind(ctx context.Context, group, topic string, before time.Ti
 	if err != nil {
 		return false, fmt.Errorf("offsets of %s: %w", topic, err)
 	}
-	committed, err := committedBy(ctx, b.Admin, group, topic)
+	committed, err := kafka.Committed(ctx, b.Admin, group, topic)
 	if err != nil {
 		return false, err
 	}
@@ -89,18 +89,6 @@ func unread(ctx context.Context, admin *kadm.Client, topics map[string][]string)
 	return sum, nil
 }
 
-// committedBy reads a group's offsets; a group that never was has committed nothing.
-func committedBy(ctx context.Context, admin *kadm.Client, group, topic string) (kadm.OffsetResponses, error) {
-	committed, err := admin.FetchOffsetsForTopics(ctx, group, topic)
-	if errors.Is(err, kerr.GroupIDNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("offsets of group %s: %w", group, err)
-	}
-	return committed, nil
-}
-
 // errBehind is why a group has not caught up yet.
 var errBehind = errors.New("still reading")
 
@@ -119,7 +107,7 @@ func CaughtUp(admin *kadm.Client, group, topic string) func(context.Context) err
 			}
 			goal = ends
 		}
-		committed, err := committedBy(ctx, admin, group, topic)
+		committed, err := kafka.Committed(ctx, admin, group, topic)
 		if err != nil {
 			return err
 		}
