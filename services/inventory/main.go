@@ -12,13 +12,11 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 
-	"example.com/ballast/pkg/config"
 	"example.com/ballast/pkg/message"
 	"example.com/ballast/pkg/outbox"
 	"example.com/ballast/pkg/pg"
@@ -30,14 +28,7 @@ import (
 )
 
 func main() {
-	cfg, err := config.Load[Config]()
-	if err == nil {
-		err = run(context.Background(), cfg)
-	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "inventory: %v\n", err)
-		os.Exit(1)
-	}
+	os.Exit(service.Main(context.Background(), "inventory", os.Args[1:], service.Commands{"": service.Configured(run)}))
 }
 
 // run serves until ctx ends or a signal comes. The end is service.Run's: calls

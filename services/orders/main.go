@@ -11,7 +11,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"runtime/debug"
 	"time"
@@ -19,27 +18,23 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"example.com/ballast/pkg/batch"
-	"example.com/ballast/pkg/config"
 	"example.com/ballast/pkg/outbox"
 	"example.com/ballast/pkg/service"
 	"example.com/ballast/services/orders/internal/events"
 )
 
 func main() {
-	cfg, err := config.Load[Config]()
-	if err == nil {
-		version := "dev"
-		if info, ok := debug.ReadBuildInfo(); ok {
-			version = info.Main.Version
-		}
-		err = service.Run(context.Background(), service.Config{
-			Name: "orders", Version: version, Settings: cfg.Settings, Print: cfg, LogKeys: logKeys(),
-		}, func(ctx context.Context, host *service.Host) error { return setup(ctx, host, cfg) })
+	os.Exit(service.Main(context.Background(), "orders", os.Args[1:], service.Commands{"": service.Configured(run)}))
+}
+
+// run serves until ctx ends or a signal comes.
+func run(ctx context.Context, cfg Config) error {
+	version := "dev"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "orders:", err)
-		os.Exit(1)
-	}
+	return service.Run(ctx, service.Config{Name: "orders", Version: version, Settings: cfg.Settings, Print: cfg, LogKeys: logKeys()},
+		func(ctx context.Context, host *service.Host) error { return setup(ctx, host, cfg) })
 }
 
 func setup(ctx context.Context, host *service.Host, cfg Config) error {

@@ -25,7 +25,6 @@ import (
 	"example.com/ballast/pkg/edge"
 	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/pkg/message"
-	"example.com/ballast/pkg/service"
 	"example.com/ballast/pkg/testkit"
 	"example.com/ballast/services/orders/internal/events"
 	"example.com/ballast/services/orders/internal/postgres"
@@ -90,21 +89,18 @@ func startReplicas(t *testing.T) *replicas {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.stop[i] = run(t, cfg)
+		r.stop[i] = serving(t, cfg)
 		r.clients[i] = ordersv1connect.NewOrderServiceClient(edge.NewClient("http://"+cfg.ListenAddr, token))
 	}
 	return r
 }
 
-// run runs the service until the returned function has stopped it.
-func run(t *testing.T, cfg Config) (stop func()) {
+// serving runs the service until the returned function has stopped it.
+func serving(t *testing.T, cfg Config) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() {
-		done <- service.Run(ctx, service.Config{Name: "orders", Version: "test", Settings: cfg.Settings, Print: cfg},
-			func(ctx context.Context, host *service.Host) error { return setup(ctx, host, cfg) })
-	}()
+	go func() { done <- run(ctx, cfg) }()
 	stopped := false
 	stop = func() {
 		cancel()

@@ -22,7 +22,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel"
 
-	"example.com/ballast/pkg/config"
 	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/pkg/outbox"
 	"example.com/ballast/pkg/pg"
@@ -34,14 +33,7 @@ import (
 )
 
 func main() {
-	cfg, err := config.Load[Config]()
-	if err == nil {
-		err = run(context.Background(), cfg)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "payments:", err)
-		os.Exit(1)
-	}
+	os.Exit(service.Main(context.Background(), "payments", os.Args[1:], service.Commands{"": service.Configured(run)}))
 }
 
 // run serves until ctx ends or a signal comes. The end is service.Run's: calls

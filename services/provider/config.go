@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -47,14 +48,31 @@ var settings = [...][3]string{
 	{"FAULTS", "{}", `faults at start as JSON, for example {"decline_rate":0.05}`},
 }
 
+// variable is a setting's value in the environment: of X itself, or of the file
+// that X_FILE names, which is how orchestrators hand over secrets.
+func variable(getenv func(string) string, name string) (string, error) {
+	file := getenv(name + "_FILE")
+	if file == "" {
+		return getenv(name), nil
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("%s_FILE: %w", name, err)
+	}
+	return strings.TrimRight(string(content), "\r\n"), nil
+}
+
 // loadConfig reads flags and environment; its error names every wrong setting.
 func loadConfig(args []string, getenv func(string) string, randomSeed uint64, out io.Writer) (config, error) {
 	fs := flag.NewFlagSet("provider", flag.ContinueOnError)
 	fs.SetOutput(out)
 	values := map[string]*string{}
+	var errs []error
 	for _, s := range settings {
 		value := s[1]
-		if v := getenv(s[0]); v != "" {
+		if v, err := variable(getenv, s[0]); err != nil {
+			errs = append(errs, err)
+		} else if v != "" {
 			value = v
 		}
 		name := strings.ToLower(strings.ReplaceAll(s[0], "_", "-"))
@@ -68,7 +86,6 @@ func loadConfig(args []string, getenv func(string) string, randomSeed uint64, ou
 		APIKey: *values["PROVIDER_API_KEY"], Seed: randomSeed, FlagsFile: *values["FLAGS_FILE"],
 		WebhookURL: *values["WEBHOOK_URL"], WebhookSecret: *values["WEBHOOK_SECRET"],
 	}
-	var errs []error
 	set := func(name, want string, parse func(string) error) {
 		if err := parse(*values[name]); err != nil {
 			errs = append(errs, fmt.Errorf("%s is %q: use %s", name, *values[name], want))

@@ -38,7 +38,11 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	err := run(ctx, os.Args[1:], os.Getenv, os.Stderr)
+	command := run
+	if len(os.Args) == 2 && os.Args[1] == "health" {
+		command = health
+	}
+	err := command(ctx, os.Args[1:], os.Getenv, os.Stderr)
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -247,6 +248,46 @@ func TestStopsWhileACallHangs(t *testing.T) {
 
 func lookup(env map[string]string) func(string) string {
 	return func(name string) string { return env[name] }
+}
+
+func TestHealthAsksTheAdminListener(t *testing.T) {
+	t.Parallel()
+	status := http.StatusOK
+	admin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/readyz" {
+			t.Errorf("asked for %s", r.URL.Path)
+		}
+		w.WriteHeader(status)
+	}))
+	_, port, _ := strings.Cut(strings.TrimPrefix(admin.URL, "http://"), ":")
+	env := lookup(map[string]string{"ADMIN_ADDR": ":" + port})
+	if err := health(t.Context(), nil, env, io.Discard); err != nil {
+		t.Errorf("it answers, and health says %v", err)
+	}
+	status = http.StatusServiceUnavailable
+	if err := health(t.Context(), nil, env, io.Discard); err == nil {
+		t.Error("it is not ready, and health says nothing")
+	}
+	admin.Close()
+	if err := health(t.Context(), nil, env, io.Discard); err == nil {
+		t.Error("nobody listens, and health says nothing")
+	}
+}
+
+func TestSettingsFromFiles(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte("sk_test_file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := loadConfig(nil, lookup(map[string]string{"PROVIDER_API_KEY_FILE": file}), 0, io.Discard)
+	if err != nil || c.APIKey != "sk_test_file" {
+		t.Errorf("API key %q, %v", c.APIKey, err)
+	}
+	_, err = loadConfig(nil, lookup(map[string]string{"PROVIDER_API_KEY_FILE": file + ".gone"}), 0, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "PROVIDER_API_KEY_FILE") {
+		t.Errorf("a file that is not there: %v", err)
+	}
 }
 
 func TestWrongSettingsAreNamed(t *testing.T) {
