@@ -7,16 +7,12 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 
 	"example.com/ballast/pkg/resilience"
 )
-
-// pollEvery is how often Redis is asked about itself for the metrics.
-const pollEvery = 5 * time.Second
 
 // Info is what a Redis says of itself. Evicted, Hits and Misses count since its
 // start and hold for all who share it; Keys are those of the service's database.
@@ -31,19 +27,7 @@ type Info struct {
 }
 
 // Run asks Redis about itself for the metrics, until ctx ends.
-func (r *Redis) Run(ctx context.Context) error {
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
-	for {
-		// An error is the guard's to count and to log; the gauges stand still.
-		_, _ = r.Info(ctx)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
-}
+func (r *Redis) Run(ctx context.Context) error { return r.info.Run(ctx) }
 
 // Info asks Redis about itself.
 func (r *Redis) Info(ctx context.Context) (Info, error) {
@@ -58,7 +42,6 @@ func (r *Redis) Info(ctx context.Context) (Info, error) {
 		}
 		info := parseInfo(text)
 		info.Keys = keys
-		r.info.Store(&info)
 		return info, nil
 	})
 }
@@ -120,7 +103,7 @@ func (r *Redis) observe() error {
 	keys, evictions := newRedisKeysGauge(meter), newRedisEvictionsGauge(meter)
 	memory, limit := newRedisMemoryGauge(meter), newRedisMemoryLimitGauge(meter)
 	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		if info := r.info.Load(); info != nil {
+		if info, known := r.info.Answer(); known {
 			o.ObserveInt64(keys, info.Keys)
 			o.ObserveInt64(evictions, info.Evicted)
 			o.ObserveInt64(memory, info.Memory)

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/url"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/extra/redisotel/v9"
@@ -15,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 	"go.opentelemetry.io/otel"
 
+	"example.com/ballast/pkg/poll"
 	"example.com/ballast/pkg/resilience"
 )
 
@@ -32,7 +32,7 @@ type Redis struct {
 	Client *redis.Client
 
 	guard *resilience.Guard
-	info  atomic.Pointer[Info]
+	info  *poll.Question[Info]
 
 	mu     sync.Mutex
 	caches map[string]*metrics
@@ -46,6 +46,9 @@ func Connect(address string, logger *slog.Logger) (*Redis, error) {
 		return nil, err
 	}
 	r := &Redis{Client: client, caches: map[string]*metrics{}}
+	r.info = &poll.Question[Info]{
+		Name: "what Redis says of itself", Ask: r.Info, Every: 5 * time.Second, Timeout: time.Second, Keep: 30 * time.Second, Logger: logger,
+	}
 	r.guard, err = resilience.New(resilience.Config{
 		Name: "redis", Logger: logger, Timeout: dialTimeout, OpenFor: time.Second,
 		// An answer that is an error, of a Redis that is full, says that it is there.

@@ -2,15 +2,17 @@ package pg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/exaring/otelpgx"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"example.com/ballast/pkg/poll"
 )
 
 const scope = "example.com/ballast/pkg/pg"
@@ -40,9 +42,14 @@ func (c *counter) TraceBatchStart(ctx context.Context, conn *pgx.Conn, data pgx.
 	return c.Tracer.TraceBatchStart(ctx, conn, data)
 }
 
-// healthTimeout bounds the questions of a scrape: a database that is away must not
-// take the other metrics with it.
-const healthTimeout = time.Second
+// Tuned by judgement. Another transaction than ours may idle for a minute before
+// anybody is told, so half of one does not matter.
+const (
+	healthEvery   = time.Second
+	healthTimeout = time.Second
+	healthRest    = 4
+	healthKept    = 30 * time.Second
+)
 
 // What the server says of the database's own sessions. Those of other roles are
 // shown to members of pg_read_all_stats alone.
@@ -62,33 +69,55 @@ type health struct {
 	retained     int64   // bytes
 }
 
-func readHealth(ctx context.Context, pool *pgxpool.Pool) (h health, err error) {
-	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
-	defer cancel()
+func readHealth(ctx context.Context, conn *pgx.Conn) (h health, err error) {
 	b := &pgx.Batch{}
 	b.Queue(selectOldest).QueryRow(func(row pgx.Row) error { return row.Scan(&h.active, &h.idle) })
 	b.Queue(selectRetained).QueryRow(func(row pgx.Row) error { return row.Scan(&h.retained) })
-	if err := pool.SendBatch(ctx, b).Close(); err != nil {
+	if err := conn.SendBatch(ctx, b).Close(); err != nil {
 		return health{}, fmt.Errorf("ask for the database's health: %w", err)
 	}
 	return h, nil
 }
 
-// observe shows the health of the pool's database at every scrape, until the
-// registration ends.
-func observe(pool *pgxpool.Pool) (metric.Registration, error) {
+// observe shows the health of the pools' database, until it is closed. It asks on
+// a connection of its own: a transaction that idles holds up others until they
+// have all of the pools' connections, and that is when it must be seen.
+func (p *Pools) observe(ctx context.Context) (closed func(context.Context) error, err error) {
+	aside, err := p.Aside("health", healthTimeout)
+	if err != nil {
+		return nil, err
+	}
+	latest := &poll.Question[health]{
+		Name: "health of the database", Logger: p.config.Logger,
+		Every: healthEvery, Timeout: healthTimeout, Rest: healthRest, Keep: healthKept,
+		Ask: func(ctx context.Context) (h health, err error) {
+			err = aside.Do(ctx, func(conn *pgx.Conn) error {
+				h, err = readHealth(ctx, conn)
+				return err
+			})
+			return h, err
+		},
+	}
 	meter := otel.Meter(scope)
 	oldest, retained := newTransactionOldestGauge(meter), newReplicationSlotsRetainedGauge(meter)
 	active := metric.WithAttributeSet(attribute.NewSet(attribute.String("state", "active")))
 	idle := metric.WithAttributeSet(attribute.NewSet(attribute.String("state", "idle")))
-	return meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
-		h, err := readHealth(ctx, pool)
-		if err != nil {
-			return err
+	shown, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		if h, ok := latest.Answer(); ok {
+			o.ObserveFloat64(oldest, h.active, active)
+			o.ObserveFloat64(oldest, h.idle, idle)
+			o.ObserveInt64(retained, h.retained)
 		}
-		o.ObserveFloat64(oldest, h.active, active)
-		o.ObserveFloat64(oldest, h.idle, idle)
-		o.ObserveInt64(retained, h.retained)
 		return nil
 	}, oldest, retained)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan error, 1)
+	go func() { done <- latest.Run(ctx) }()
+	return func(ctx context.Context) error {
+		cancel()
+		return errors.Join(<-done, shown.Unregister(), aside.Close(ctx))
+	}, nil
 }

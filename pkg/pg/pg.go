@@ -69,6 +69,30 @@ func or[T comparable](v, fallback T) T {
 // (no such database, wrong password) is an error at once.
 func Open(ctx context.Context, config Config) (*pgxpool.Pool, error) {
 	c := config.withDefaults()
+	pc, err := c.pool()
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		return nil, fmt.Errorf("postgres pool: %w", err)
+	}
+	if err := await(ctx, c.Logger, pc.ConnConfig, pool.Ping); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	// By the pool's own name: a service has two pools on one database, and under its
+	// name one would hide the other.
+	named := otelpgx.WithStatsAttributes(semconv.DBClientConnectionPoolName(c.App))
+	if err := otelpgx.RecordStats(pool, named); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("postgres pool metrics: %w", err)
+	}
+	return pool, nil
+}
+
+// pool is how the driver connects, with the limits of c.
+func (c Config) pool() (*pgxpool.Config, error) {
 	pc, err := pgxpool.ParseConfig(c.URL)
 	if err != nil {
 		return nil, fmt.Errorf("postgres URL: %w (want postgres://user:password@host:5432/database)", err)
@@ -98,22 +122,7 @@ func Open(ctx context.Context, config Config) (*pgxpool.Pool, error) {
 		otelpgx.WithDisableSQLStatementInAttributes(), // Long, and always the same.
 		otelpgx.WithDisableConnectionDetailsInAttributes(),
 	), c.App)
-	pool, err := pgxpool.NewWithConfig(ctx, pc)
-	if err != nil {
-		return nil, fmt.Errorf("postgres pool: %w", err)
-	}
-	if err := await(ctx, c.Logger, pc.ConnConfig, pool.Ping); err != nil {
-		pool.Close()
-		return nil, err
-	}
-	// By the pool's own name: a service has two pools on one database, and under its
-	// name one would hide the other.
-	named := otelpgx.WithStatsAttributes(semconv.DBClientConnectionPoolName(c.App))
-	if err := otelpgx.RecordStats(pool, named); err != nil {
-		pool.Close()
-		return nil, fmt.Errorf("postgres pool metrics: %w", err)
-	}
-	return pool, nil
+	return pc, nil
 }
 
 func milliseconds(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }

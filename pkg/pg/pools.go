@@ -10,7 +10,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"go.opentelemetry.io/otel/metric"
 
 	"example.com/ballast/pkg/config"
 	"example.com/ballast/pkg/resilience"
@@ -37,9 +36,9 @@ type Settings struct {
 	// at its start.
 	MigrationURL config.Secret `env:"POSTGRES_MIGRATION_URL"`
 	// APIConns bounds the connections for calls of people, WorkConns those for all
-	// else; the outbox relay holds one or two besides. Three services of two
-	// replicas, and one that is being replaced, must fit the server's
-	// max_connections of 100.
+	// else; the outbox relay holds one besides, two when it has led, and the question
+	// for the database's health one. Three services of two replicas, and one that is
+	// being replaced, must fit the server's max_connections of 100.
 	APIConns  int32 `env:"POSTGRES_API_CONNS" envDefault:"5"`
 	WorkConns int32 `env:"POSTGRES_CONNS" envDefault:"6"`
 }
@@ -62,7 +61,8 @@ func (s Settings) Validate() error {
 type Pools struct {
 	API, Work DB
 
-	health metric.Registration
+	config Config
+	health func(context.Context) error // ends the questions for it
 }
 
 // DB is a pool and the guard that calls of it go through. As many calls as there
@@ -94,7 +94,7 @@ func Connect(ctx context.Context, s Settings, c Config, migrations fs.FS, wait W
 	api, work := c, c
 	api.App, api.MaxConns, api.StatementTimeout = c.App+"-api", s.APIConns, apiStatement
 	work.App, work.MaxConns, work.StatementTimeout = c.App+"-work", s.WorkConns, workStatement
-	p := &Pools{}
+	p := &Pools{config: c.withDefaults()}
 	if p.API, err = openGuarded(ctx, api, "postgres-api", apiAttempt, apiWait); err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func Connect(ctx context.Context, s Settings, c Config, migrations fs.FS, wait W
 		p.API.Pool.Close()
 		return nil, err
 	}
-	if p.health, err = observe(p.Work.Pool); err != nil {
+	if p.health, err = p.observe(ctx); err != nil {
 		p.API.Pool.Close()
 		p.Work.Pool.Close()
 		return nil, fmt.Errorf("postgres metrics: %w", err)
@@ -111,11 +111,11 @@ func Connect(ctx context.Context, s Settings, c Config, migrations fs.FS, wait W
 }
 
 // Close waits for the connections that are in use.
-func (p *Pools) Close(context.Context) error {
-	_ = p.health.Unregister() // It has no way to fail that matters here.
+func (p *Pools) Close(ctx context.Context) error {
+	err := p.health(ctx)
 	p.API.Pool.Close()
 	p.Work.Pool.Close()
-	return nil
+	return err
 }
 
 func openGuarded(ctx context.Context, c Config, name string, attempt, maxWait time.Duration) (DB, error) {

@@ -29,6 +29,7 @@ func technical() map[string]string {
 		"refused": "calls by priority", "pressure": "by source",
 		"procedure": "of an RPC", "code": "of its answer", "answer": "error made for the client",
 		"correlation_id": "X-Correlation-Id, a UUID",
+		"figure":         "what is looked up for the metrics",
 		"file":           "path", "flag": "name", "flags": "names",
 		"dependency": "name", "from_state": "of a breaker", "to_state": "of a breaker",
 		"cache": "name", "cause": "why answers are stale",

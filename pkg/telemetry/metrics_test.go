@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 	collector "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
@@ -46,6 +47,52 @@ func TestExemplarsLeadToTraces(t *testing.T) {
 	if len(found) != 1 || found[0][1] != "2.0" || found[0][2] != span.SpanContext().TraceID().String() || found[0][3] != "1.5" {
 		t.Errorf("want trace %s at 1.5 s: %q", span.SpanContext().TraceID(), found)
 	}
+	if err := tel.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestScrapesAreBounded: while one hangs, the next ones don't gather behind it.
+func TestScrapesAreBounded(t *testing.T) {
+	for _, name := range []string{"OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT"} {
+		t.Setenv(name, "")
+	}
+	tel, err := telemetry.Start(t.Context(), telemetry.Config{Service: "orders", Output: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hangs, under := make(chan struct{}), make(chan struct{}, 100)
+	tel.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "hangs", Help: "Waits for another machine."}, func() float64 {
+		under <- struct{}{}
+		<-hangs
+		return 1
+	}))
+	var scrapes sync.WaitGroup
+	scrape := func() int {
+		answer := httptest.NewRecorder()
+		tel.Metrics.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
+		return answer.Code
+	}
+	for range 4 {
+		scrapes.Go(func() {
+			if code := scrape(); code != http.StatusOK {
+				t.Errorf("one of the first: %d", code)
+			}
+		})
+		<-under
+	}
+	next := make(chan int, 1)
+	go func() { next <- scrape() }()
+	select {
+	case code := <-next:
+		if code != http.StatusServiceUnavailable {
+			t.Errorf("the next one: %d", code)
+		}
+	case <-under:
+		t.Error("the next one hangs, too")
+	}
+	close(hangs)
+	scrapes.Wait()
 	if err := tel.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}

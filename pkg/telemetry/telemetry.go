@@ -59,6 +59,10 @@ type Telemetry struct {
 	stops []func(context.Context) error
 }
 
+// scrapes bounds those under way, by judgement: two Prometheus and somebody who
+// looks. A collector that hangs must not gather those that come after it.
+const scrapes = 4
+
 // Start sets up logs, traces and metrics. An error names the part that could
 // not start; it comes from the OTEL_ variables. Call Shutdown at the end, or the
 // last spans are lost.
@@ -80,7 +84,7 @@ func Start(ctx context.Context, cfg Config) (*Telemetry, error) {
 	if err := t.startMetrics(ctx, cfg, res); err != nil {
 		return nil, errors.Join(variable("OTEL_METRICS_EXPORTER", err), t.Shutdown(ctx))
 	}
-	t.Metrics = promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+	t.Metrics = promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: scrapes})
 	return t, nil
 }
 

@@ -6,10 +6,10 @@ import (
 	"log/slog"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"example.com/ballast/pkg/poll"
 	"example.com/ballast/services/orders/internal/order"
 )
 
@@ -18,25 +18,23 @@ import (
 type alarm struct {
 	logger  *slog.Logger
 	failing metric.Int64Counter
+	counts  *poll.Question[map[order.Status]int64]
 }
 
 // scope names this service's metrics.
 const scope = "example.com/ballast/services/orders"
 
-// countTimeout bounds the counting at each scrape, so that a database that is
-// away does not take the other metrics with it.
-const countTimeout = time.Second
-
-// newAlarm also exports what unfinished counts, which every scrape asks anew.
-func newAlarm(logger *slog.Logger, unfinished func(context.Context) (map[order.Status]int64, error)) (*alarm, error) {
-	meter := otel.Meter(scope)
+// newAlarm also exports what unfinished counts, for as long as counts is run.
+func newAlarm(meter metric.Meter, logger *slog.Logger, unfinished func(context.Context) (map[order.Status]int64, error)) (*alarm, error) {
+	a := &alarm{logger: logger, failing: newCompensationResendsCounter(meter), counts: &poll.Question[map[order.Status]int64]{
+		// By judgement: the index that it reads has few rows, and in a backlog many.
+		Name: "unfinished orders", Ask: unfinished, Every: time.Second, Timeout: time.Second, Rest: 9, Keep: time.Minute, Logger: logger,
+	}}
 	open, stuck := newUnfinishedGauge(meter), newNeedsOperatorGauge(meter)
-	_, err := meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
-		ctx, cancel := context.WithTimeout(ctx, countTimeout)
-		defer cancel()
-		counts, err := unfinished(ctx)
-		if err != nil {
-			return err
+	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		counts, known := a.counts.Answer()
+		if !known {
+			return nil
 		}
 		for _, status := range []order.Status{order.Placed, order.Reserved, order.Charged, order.Cancelling} {
 			o.ObserveInt64(open, counts[status], metric.WithAttributes(attribute.String("status", status.String())))
@@ -47,7 +45,7 @@ func newAlarm(logger *slog.Logger, unfinished func(context.Context) (map[order.S
 	if err != nil {
 		return nil, fmt.Errorf("alarm: metrics: %w", err)
 	}
-	return &alarm{logger: logger, failing: newCompensationResendsCounter(meter)}, nil
+	return a, nil
 }
 
 // committed looks at orders that were just written. Nothing is written to an

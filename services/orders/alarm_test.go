@@ -6,9 +6,13 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"example.com/ballast/pkg/ids"
+	"example.com/ballast/pkg/testkit"
 	"example.com/ballast/services/orders/internal/order"
 )
 
@@ -17,7 +21,7 @@ import (
 func TestTheAlarmTellsWhatPeopleMustKnow(t *testing.T) {
 	t.Parallel()
 	var lines bytes.Buffer
-	a, err := newAlarm(slog.New(slog.NewTextHandler(&lines, nil)), func(context.Context) (map[order.Status]int64, error) { return nil, nil })
+	a, err := newAlarm(testkit.NewMetrics().Meter("test"), slog.New(slog.NewTextHandler(&lines, nil)), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,4 +53,49 @@ func TestTheAlarmTellsWhatPeopleMustKnow(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestUnfinishedOrdersAreCountedAside: who looks at the metrics does not wait for a
+// database that hangs, and an old number does not stay.
+func TestUnfinishedOrdersAreCountedAside(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		metrics, hangs := testkit.NewMetrics(), false
+		a, err := newAlarm(metrics.Meter("test"), slog.New(slog.DiscardHandler), func(ctx context.Context) (map[order.Status]int64, error) {
+			if hangs {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return map[order.Status]int64{order.Charged: 7, order.NeedsOperator: 3}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- a.counts.Run(ctx) }()
+		check := func(what string, want map[string]float64) {
+			t.Helper()
+			began := time.Now()
+			got, err := metrics.Values(t)
+			if diff := cmp.Diff(want, got); diff != "" || err != nil || time.Since(began) > 0 {
+				t.Errorf("%s, after %s: %v\n%s", what, time.Since(began), err, diff)
+			}
+		}
+		counted := map[string]float64{
+			"orders.unfinished{status=PLACED}": 0, "orders.unfinished{status=RESERVED}": 0, "orders.unfinished{status=CHARGED}": 7,
+			"orders.unfinished{status=CANCELLING}": 0, "orders.needs_operator": 3,
+		}
+		time.Sleep(5500 * time.Millisecond)
+		check("after some seconds", counted)
+		hangs = true
+		time.Sleep(30 * time.Second)
+		check("while the database hangs", counted)
+		time.Sleep(30 * time.Second)
+		check("after a minute of it", map[string]float64{})
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }

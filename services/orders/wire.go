@@ -49,7 +49,7 @@ func openKafka(ctx context.Context, host *service.Host, cfg Config) (*kgo.Client
 // those of the work. Whatever they commit is measured, wakes the relay and may
 // call a person.
 func openStores(ctx context.Context, host *service.Host, cfg Config, db *pg.Pools, signal func()) (api, work *postgres.Store, err error) {
-	alarm, err := newAlarm(host.Logger, func(ctx context.Context) (map[order.Status]int64, error) { return work.Unfinished(ctx) })
+	alarm, err := newAlarm(otel.Meter(scope), host.Logger, func(ctx context.Context) (map[order.Status]int64, error) { return work.Unfinished(ctx) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -65,6 +65,7 @@ func openStores(ctx context.Context, host *service.Host, cfg Config, db *pg.Pool
 	api = postgres.New(c)
 	c.Pool = db.Work.Pool
 	work = postgres.New(c)
+	host.Go("count of unfinished orders", alarm.counts.Run)
 	return api, work, nil
 }
 

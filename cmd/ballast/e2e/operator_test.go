@@ -33,9 +33,9 @@ func TestOperatorsEndOrders(t *testing.T) {
 	p.eventually("all need an operator", func() bool {
 		return strings.Count(p.must("order", "list", "--status", "needs_operator"), "needs_operator") == len(orders)
 	})
-	if metrics := p.metrics("orders"); !strings.Contains(metrics, "\norders_needs_operator 3\n") {
-		t.Error("the metric orders_needs_operator is not 3")
-	}
+	p.eventually("the metric orders_needs_operator is 3", func() bool {
+		return strings.Contains(p.metrics("orders"), "\norders_needs_operator 3\n")
+	})
 	resumed, settled, wrong := orders[0], orders[1], orders[2]
 	tell := func(args ...string) {
 		p.must(append(append([]string{"order"}, args...), "--operator", "grace", "--reason", "the bank says so")...)
