@@ -22,7 +22,7 @@ func (t *drillTool) queueTime() *cobra.Command {
 	}
 	cmd.Flags().Float64Var(&cfg.Rate, "rate", 40, "orders a second")
 	cmd.Flags().DurationVar(&cfg.Stop, "stop", 20*time.Second, "how long a consumer is stopped")
-	cmd.Flags().DurationVar(&cfg.Stall, "stall", 3*time.Second, "how long the broker is frozen before")
+	cmd.Flags().DurationVar(&cfg.Stall, "stall", 6*time.Second, "how long the broker is frozen before")
 	cmd.Flags().DurationVar(&cfg.Steady, "steady", 5*time.Second, "length of the steady load before, between and after the stops")
 	cmd.Flags().StringSliceVar(&cfg.Ways, "way", nil, "frozen or restarted (default: both)")
 	return cmd

@@ -19,9 +19,9 @@ const (
 	lagOff = .1
 	// lagSlack is what the lag may be off besides, in records.
 	lagSlack = 20
-	// ageSlack is how far the highest age of the outbox may be off: it is looked at
-	// four times a second, and counts until the broker has acknowledged.
-	ageSlack = time.Second
+	// ageSlack is how far the highest age of the outbox may be off: orders measures
+	// it every second, and it counts until the broker has acknowledged.
+	ageSlack = 2 * time.Second
 )
 
 // report adds what a play has shown.

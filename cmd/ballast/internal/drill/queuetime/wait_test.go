@@ -1,6 +1,7 @@
 package queuetime
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -61,6 +62,8 @@ func TestAHistogramOfSomethingElseIsFoundOut(t *testing.T) {
 	}{
 		{"to the poll", polled, true},
 		{"to the handler, which is after the poll", shifted(5 * time.Millisecond), true},
+		{"in which the stop struck a batch", append([]time.Duration{10 * time.Second}, polled[1:]...), true},
+		{"in which it struck too many", append(slices.Repeat([]time.Duration{10 * time.Second}, struck+1), polled[struck+1:]...), false},
 		{"to after the commit", shifted(handled + commit), false},
 		{"from the making of the command", shifted(outbox), false},
 		{"of half of them", polled[:50], false},
