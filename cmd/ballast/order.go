@@ -146,7 +146,7 @@ func (t *orderTool) place() *cobra.Command {
 	}
 	cmd.Flags().StringArrayVar(&lines, "line", nil, "product and quantity, may be repeated")
 	cmd.Flags().StringVar(&country, "country", "GB", "destination, ISO 3166-1 alpha-2")
-	cmd.Flags().BoolVar(&trace, "trace", false, "have the order's trace recorded, for `ballast trace --order ID`")
+	cmd.Flags().BoolVar(&trace, "trace", false, "have the order's trace recorded: 'ballast trace --order ID' prints it")
 	cmd.Flags().StringVar(&key, "key", "", "Idempotency-Key (default: a new one)")
 	return cmd
 }

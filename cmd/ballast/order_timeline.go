@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -84,7 +85,8 @@ func (t *orderTool) follow(ctx context.Context, client *api.Client, o *ordersv1.
 // timestamp, ANSWERED from there to the answer.
 func (f *trail) print(w io.Writer) {
 	if p := f.payment; p != nil {
-		row(w, "payment", fmt.Sprintf("%s, the provider was asked %d times", p.GetStatus(), p.GetAttempts()))
+		status := strings.ToLower(strings.TrimPrefix(p.GetStatus().String(), "PAYMENT_STATUS_"))
+		row(w, "payment", fmt.Sprintf("%s, the provider was asked %d times", status, p.GetAttempts()))
 		row(w)
 	}
 	row(w, "MS", "KIND", "WHAT", "OUTBOX MS", "ANSWERED MS", "PLACE", "DETAIL")
