@@ -52,7 +52,7 @@ What a service itself could not publish is not in Kafka at all: see "dlq outbox"
   ballast dlq discard --id payments.commands/0/1234 --reason "test message of 22 November"`,
 	}
 	flags := cmd.PersistentFlags()
-	flags.StringSliceVar(&tool.brokers, "brokers", nil, "Kafka as host:port,... (default: that of the stack in --home)")
+	flags.StringSliceVar(&tool.brokers, "brokers", nil, "Kafka as host:port,... (default: KAFKA_BROKERS, else that of the stack in --home)")
 	flags.BoolVar(&tool.asJSON, "json", false, "print JSON")
 	cmd.AddCommand(tool.list(), tool.show(), tool.replay(), tool.discard(), tool.outbox())
 	return cmd
@@ -83,15 +83,11 @@ func (t *dlqTool) open() (*dlq.Desk, error) {
 		}
 		*bound.at = at
 	}
-	brokers := t.brokers
-	if len(brokers) == 0 {
-		state, err := t.home().Running()
-		if err != nil {
-			return nil, err
-		}
-		brokers = state.Endpoints.Kafka
+	brokers, login, err := atKafka(t.home(), t.brokers)
+	if err != nil {
+		return nil, err
 	}
-	return dlq.NewDesk(brokers...)
+	return dlq.NewDesk(login, brokers...)
 }
 
 // moment reads a time, or how long ago it was.

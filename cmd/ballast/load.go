@@ -81,7 +81,9 @@ func fromHome(home stack.Home, cfg *load.Config) error {
 	if err != nil {
 		return err
 	}
-	cfg.Brokers = state.Endpoints.Kafka
+	if cfg.Brokers, cfg.Login, err = atKafka(home, nil); err != nil {
+		return err
+	}
 	if cfg.Postgres, err = home.PostgresURL("orders"); err != nil {
 		return err
 	}

@@ -58,11 +58,11 @@ func (t *orderTool) follow(ctx context.Context, client *api.Client, o *ordersv1.
 	})
 	var records []*kgo.Record
 	within(recordsPatience, "messages", func(ctx context.Context) error {
-		state, err := t.to.home().Running()
+		brokers, login, err := atKafka(t.to.home(), nil)
 		if err != nil {
 			return err
 		}
-		desk, err := dlq.NewDesk(state.Endpoints.Kafka...)
+		desk, err := dlq.NewDesk(login, brokers...)
 		if err != nil {
 			return err
 		}

@@ -13,7 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Options are the options of every client: producers, consumers and admins.
+// Options are the options of every client: producers, consumers and admins. One that
+// must say who it is has those of its Login, too.
 func Options(brokers []string, clientID string) []kgo.Opt {
 	return []kgo.Opt{
 		kgo.SeedBrokers(brokers...),
@@ -23,7 +24,7 @@ func Options(brokers []string, clientID string) []kgo.Opt {
 		kgo.MetadataMinAge(250 * time.Millisecond),
 		// Senders here batch before they produce: waiting for more only adds latency.
 		kgo.ProducerLinger(0),
-		kgo.DialTimeout(5 * time.Second),
+		kgo.DialTimeout(dialTimeout),
 		kgo.WithHooks(newTraffic()),
 	}
 }

@@ -13,6 +13,8 @@ import (
 type Settings struct {
 	// Brokers are host:port.
 	Brokers []string `env:"KAFKA_BROKERS,required,notEmpty"`
+	// Login says who the service is there.
+	Login Login
 	// Partitions and Replication hold for topics that are created here.
 	Partitions  int32 `env:"KAFKA_PARTITIONS" envDefault:"1"`
 	Replication int16 `env:"KAFKA_REPLICATION" envDefault:"1"`
@@ -33,11 +35,13 @@ type Settings struct {
 }
 
 // Options are the options of a client with these brokers.
-func (s Settings) Options(clientID string) []kgo.Opt { return Options(s.Brokers, clientID) }
+func (s Settings) Options(clientID string) []kgo.Opt {
+	return append(Options(s.Brokers, clientID), s.Login.Options()...)
+}
 
 // Validate joins everything that is wrong, by the name of the variable.
 func (s Settings) Validate() error {
-	var errs []error
+	errs := []error{s.Login.Validate()}
 	require := func(ok bool, format string, args ...any) {
 		if !ok {
 			errs = append(errs, fmt.Errorf(format, args...))

@@ -36,9 +36,9 @@ type Topic struct {
 func Await(ctx context.Context, client *kgo.Client, topics []Topic, wait func(ctx context.Context, what string, probe func(context.Context) error) error) error {
 	adm := kadm.NewClient(client)
 	return wait(ctx, "kafka at "+seeds(client), func(ctx context.Context) error {
-		err := ensureOnce(ctx, adm, topics)
+		err := ensureOnce(ctx, adm, topics, func(Topic, bool) {})
 		if permanent(err) {
-			return &refusal{err}
+			return &refusal{explain(err)}
 		}
 		return err
 	})
@@ -54,14 +54,19 @@ func (r *refusal) Permanent() bool { return true }
 // waited for until ctx ends; each attempt is logged to the client's logger
 // (kgo.WithLogger).
 func EnsureTopics(ctx context.Context, client *kgo.Client, topics []Topic) error {
+	return EnsureTopicsTelling(ctx, client, topics, func(Topic, bool) {})
+}
+
+// EnsureTopicsTelling is EnsureTopics that tells which topics it made, or else grew.
+func EnsureTopicsTelling(ctx context.Context, client *kgo.Client, topics []Topic, tell func(t Topic, made bool)) error {
 	adm := kadm.NewClient(client)
 	for {
-		err := ensureOnce(ctx, adm, topics)
+		err := ensureOnce(ctx, adm, topics, tell)
 		if err == nil {
 			return nil
 		}
 		if ctx.Err() != nil || permanent(err) {
-			return err
+			return explain(err)
 		}
 		log(client, "waiting for kafka", "brokers", seeds(client), "error", err)
 		select {
@@ -79,7 +84,21 @@ func permanent(err error) bool {
 	return errors.As(err, &ke) && !ke.Retriable
 }
 
-func ensureOnce(ctx context.Context, adm *kadm.Client, topics []Topic) error {
+// explain adds to what a broker refuses what to do about it.
+func explain(err error) error {
+	var fix string
+	switch {
+	case errors.Is(err, kerr.SaslAuthenticationFailed), errors.Is(err, kerr.UnsupportedSaslMechanism):
+		fix = "check KAFKA_SASL_USER, KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM; `ballast access kafka` makes the users"
+	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.GroupAuthorizationFailed), errors.Is(err, kerr.ClusterAuthorizationFailed):
+		fix = "`ballast access kafka` gives a user its rights, and a service's `migrate`, run by one that may, makes its topics"
+	default:
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, fix)
+}
+
+func ensureOnce(ctx context.Context, adm *kadm.Client, topics []Topic, tell func(t Topic, made bool)) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	names := make([]string, len(topics))
@@ -91,7 +110,7 @@ func ensureOnce(ctx context.Context, adm *kadm.Client, topics []Topic) error {
 		return fmt.Errorf("list topics: %w", err)
 	}
 	for _, t := range topics {
-		if err := ensureTopic(ctx, adm, t, have[t.Name]); err != nil {
+		if err := ensureTopic(ctx, adm, t, have[t.Name], tell); err != nil {
 			return fmt.Errorf("topic %s: %w", t.Name, err)
 		}
 	}
@@ -108,7 +127,7 @@ func ensureOnce(ctx context.Context, adm *kadm.Client, topics []Topic) error {
 	return nil
 }
 
-func ensureTopic(ctx context.Context, adm *kadm.Client, t Topic, have kadm.TopicDetail) error {
+func ensureTopic(ctx context.Context, adm *kadm.Client, t Topic, have kadm.TopicDetail, tell func(t Topic, made bool)) error {
 	want := max(t.Partitions, 1)
 	switch {
 	case errors.Is(have.Err, kerr.UnknownTopicOrPartition):
@@ -120,11 +139,17 @@ func ensureTopic(ctx context.Context, adm *kadm.Client, t Topic, have kadm.Topic
 		if errors.Is(err, kerr.TopicAlreadyExists) { // Another process was faster.
 			return nil
 		}
+		if err == nil {
+			tell(t, true)
+		}
 		return err
 	case have.Err != nil:
 		return have.Err
 	case len(have.Partitions) < int(want):
 		_, err := adm.UpdatePartitions(ctx, int(want), t.Name)
+		if err == nil {
+			tell(t, false)
+		}
 		return err
 	}
 	return nil

@@ -46,5 +46,8 @@ func Migrate(ctx context.Context, url string, fsys fs.FS, logger *slog.Logger) e
 	if err != nil {
 		return fmt.Errorf("migrate %s: %w", config.Database, err)
 	}
+	if len(results) == 0 {
+		logger.InfoContext(ctx, "the schema is up to date", "database", config.Database)
+	}
 	return nil
 }

@@ -26,6 +26,11 @@ type Commands map[string]func(context.Context) error
 func Main(ctx context.Context, name string, args []string, commands Commands) int {
 	all := Commands{"health": health}
 	maps.Copy(all, commands)
+	if len(args) > 0 && slices.Contains([]string{"help", "-h", "-help", "--help"}, args[len(args)-1]) {
+		fmt.Printf("%[1]s, without a command, serves. Its commands: %[2]s.\n"+
+			"All settings are environment variables, and services/%[1]s/README.md has them.\n", name, strings.Join(all.names(), ", "))
+		return 0
+	}
 	if err := all.run(ctx, args); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		return 1
@@ -49,8 +54,12 @@ func (c Commands) run(ctx context.Context, args []string) error {
 	if fn := c[command]; fn != nil {
 		return fn(ctx)
 	}
-	names := slices.DeleteFunc(slices.Sorted(maps.Keys(c)), func(name string) bool { return name == "" })
-	return fmt.Errorf("no command %q: want %s, or none to serve", command, strings.Join(names, ", "))
+	return fmt.Errorf("no command %q: want %s, or none to serve", command, strings.Join(c.names(), ", "))
+}
+
+// names are those of what is to be asked for: serving is not.
+func (c Commands) names() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(c)), func(name string) bool { return name == "" })
 }
 
 // healthTimeout is below the timeout of the checks of an orchestrator, so that

@@ -43,6 +43,7 @@ func TestMainDoesWhatTheArgumentsName(t *testing.T) {
 	}{
 		{nil, "served", 0},
 		{[]string{"fail"}, "failed", 1},
+		{[]string{"fail", "--help"}, "", 0},
 		{[]string{"fial"}, "", 1},
 		{[]string{"fail", "now"}, "", 1},
 	} {

@@ -54,30 +54,41 @@ func (c *Consumer) prepare(ctx context.Context) ([]string, error) {
 func (c *Consumer) ensureOwn(ctx context.Context, client *kgo.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	sources, err := kadm.NewClient(client).ListTopics(ctx, c.cfg.Topics...)
+	own, err := OwnTopics(ctx, client, c.cfg.Group, c.cfg.Topics, c.cfg.Kafka.Replication)
 	if err != nil {
-		return fmt.Errorf("list topics: %w", err)
+		return err
+	}
+	return kafka.EnsureTopics(ctx, client, own)
+}
+
+// OwnTopics are those that a consumer of the group needs beside its sources, which
+// must be there: a retry and a DLQ topic for each, with as many partitions. A consumer
+// makes them itself, where it may.
+func OwnTopics(ctx context.Context, client *kgo.Client, group string, topics []string, replication int16) ([]kafka.Topic, error) {
+	sources, err := kadm.NewClient(client).ListTopics(ctx, topics...)
+	if err != nil {
+		return nil, fmt.Errorf("list topics: %w", err)
 	}
 	var own []kafka.Topic
-	for topic, retry := range c.retryOf {
+	for _, topic := range topics {
 		source, ok := sources[topic]
 		if !ok {
 			source.Err = kerr.UnknownTopicOrPartition
 		}
 		if source.Err != nil {
-			return fmt.Errorf("topic %s: %w", topic, source.Err)
+			return nil, fmt.Errorf("topic %s: %w", topic, source.Err)
 		}
 		t := kafka.Topic{
-			Name: retry, Partitions: int32(len(source.Partitions)), Replication: c.cfg.Kafka.Replication,
+			Name: kafka.RetryTopic(topic, group), Partitions: int32(len(source.Partitions)), Replication: replication,
 			Config: map[string]string{"max.message.bytes": strconv.Itoa(maxSetAsideBytes)},
 		}
 		own = append(own, t)
 		// A dead letter stays until somebody has decided about it.
-		t.Name, t.Config = kafka.DLQTopic(topic, c.cfg.Group), maps.Clone(t.Config)
+		t.Name, t.Config = kafka.DLQTopic(topic, group), maps.Clone(t.Config)
 		t.Config["retention.ms"] = "-1"
 		own = append(own, t)
 	}
-	return kafka.EnsureTopics(ctx, client, own)
+	return own, nil
 }
 
 // assigned opens a lane for each new source partition. It returns when it knows

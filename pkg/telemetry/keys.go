@@ -37,7 +37,7 @@ func technical() map[string]string {
 		"database": "name", "postgres": "address", "migration": "file",
 		"outbox_id": "row", "outbox_ids": "rows", "decision": "an operator's", "operator": "who", "why": "an operator's reason",
 		"group": "consumer group", "topic": "name", "topics": "names", "dlq": "topic",
-		"partition": "number", "offset": "number", "attempt": "number", "attempts": "number",
+		"partition": "number", "partitions": "number", "offset": "number", "attempt": "number", "attempts": "number",
 		"reason": "one of a few words", "message_id": "UUID", "message_key": "id of an aggregate", "type": "of a message",
 		// Of the Kafka client.
 		"broker": "number or address", "brokers": "addresses", "addr": "address", "topic_id": "UUID", "member_id": "of a group",

@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"example.com/ballast/pkg/message"
+	"example.com/ballast/pkg/migrate"
 	"example.com/ballast/pkg/outbox"
 	"example.com/ballast/pkg/pg"
 	"example.com/ballast/pkg/service"
@@ -28,7 +29,10 @@ import (
 )
 
 func main() {
-	os.Exit(service.Main(context.Background(), "inventory", os.Args[1:], service.Commands{"": service.Configured(run)}))
+	job := migrate.Job{Service: "inventory", Migrations: postgres.Migrations(), Topics: events.Topics, Needs: events.Needs()}
+	os.Exit(service.Main(context.Background(), "inventory", os.Args[1:], service.Commands{
+		"": service.Configured(run), "migrate": service.Configured(job.Run),
+	}))
 }
 
 // run serves until ctx ends or a signal comes. The end is service.Run's: calls

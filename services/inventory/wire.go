@@ -30,18 +30,7 @@ func connectKafka(ctx context.Context, cfg Config, h *service.Host) (*kgo.Client
 		defer client.Close()
 		return client.Flush(ctx)
 	})
-	topic := func(name string, config map[string]string) kafka.Topic {
-		return kafka.Topic{Name: name, Partitions: cfg.Kafka.Partitions, Replication: cfg.Kafka.Replication, Config: config}
-	}
-	err = kafka.Await(ctx, client, []kafka.Topic{
-		topic(events.CommandsTopic, nil),
-		topic(events.EventsTopic, nil),
-		topic(events.ProductsTopic, map[string]string{"cleanup.policy": "compact"}),
-	}, h.Wait)
-	if err != nil {
-		return nil, err
-	}
-	return client, nil
+	return client, kafka.Await(ctx, client, events.Topics(cfg.Kafka.Partitions, cfg.Kafka.Replication), h.Wait)
 }
 
 // newConsumer decides the commands. What violates a constraint that no outcome

@@ -13,13 +13,6 @@ import (
 	"example.com/ballast/services/orders/internal/postgres"
 )
 
-// Consumer groups of this service: two, so that a long catalogue never delays a
-// checkout.
-const (
-	group         = "orders"
-	productsGroup = "orders.products"
-)
-
 // consume starts a consumer for the answers and one for the catalogue. While the
 // guard is open they pause, with their batch in hand.
 func consume(host *service.Host, cfg Config, store *postgres.Store, guard *resilience.Guard) error {
@@ -27,10 +20,10 @@ func consume(host *service.Host, cfg Config, store *postgres.Store, guard *resil
 		Kafka: cfg.Kafka, Transient: pg.Transient, RecordFault: pg.DataFault, Logger: host.Logger,
 	}
 	answers := base
-	answers.Group, answers.Topics = group, []string{events.InventoryEvents, events.PaymentsEvents}
+	answers.Group, answers.Topics = events.Group, events.Needs().Consumes[events.Group]
 	answers.Handler = faults.Handler(host.Flags, "orders", events.Answers(resilience.Wrap(guard, store.Tell)))
 	products := base
-	products.Group, products.Topics = productsGroup, []string{events.InventoryProducts}
+	products.Group, products.Topics = events.ProductsGroup, events.Needs().Consumes[events.ProductsGroup]
 	products.Handler = faults.Handler(host.Flags, "orders", events.Products(func(ctx context.Context, products []order.Product) error {
 		return resilience.Run(ctx, guard, func(ctx context.Context) error { return store.UpsertProducts(ctx, products) })
 	}))

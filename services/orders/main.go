@@ -18,13 +18,18 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"example.com/ballast/pkg/batch"
+	"example.com/ballast/pkg/migrate"
 	"example.com/ballast/pkg/outbox"
 	"example.com/ballast/pkg/service"
 	"example.com/ballast/services/orders/internal/events"
+	"example.com/ballast/services/orders/internal/postgres"
 )
 
 func main() {
-	os.Exit(service.Main(context.Background(), "orders", os.Args[1:], service.Commands{"": service.Configured(run)}))
+	job := migrate.Job{Service: "orders", Migrations: postgres.Migrations(), Topics: events.Topics, Needs: events.Needs()}
+	os.Exit(service.Main(context.Background(), "orders", os.Args[1:], service.Commands{
+		"": service.Configured(run), "migrate": service.Configured(job.Run),
+	}))
 }
 
 // run serves until ctx ends or a signal comes.
@@ -62,7 +67,7 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 		return err
 	}
 	admin := kadm.NewClient(broker)
-	backlog := events.Backlog{Admin: admin, Group: group}
+	backlog := events.Backlog{Admin: admin, Group: events.Group}
 	sweeps := &sweeper{
 		every: cfg.SweepEvery, batch: cfg.SweepBatch, grace: cfg.ResendAfter / 2, settle: cfg.ResendAfter,
 		overdue: store.Overdue, sweep: store.Sweep,
@@ -89,7 +94,7 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 	host.Go("intake", intake.Run)
 	host.Go("sweeper", sweeps.run)
 	if err := host.Wait(ctx, "the catalogue on "+events.InventoryProducts,
-		events.CaughtUp(admin, productsGroup, events.InventoryProducts)); err != nil {
+		events.CaughtUp(admin, events.ProductsGroup, events.InventoryProducts)); err != nil {
 		return err
 	}
 	host.Go("pressure", press.run)

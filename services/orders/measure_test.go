@@ -26,13 +26,9 @@ type measured struct {
 
 func measure(t *testing.T) *measured {
 	t.Helper()
-	migrations, err := postgres.Migrations()
-	if err != nil {
-		t.Fatal(err)
-	}
 	m := &measured{Metrics: testkit.NewMetrics(), now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	m.Store = postgres.New(postgres.Config{
-		Pool: testkit.Postgres(t, migrations), Codec: events.Codec{}, Committed: newSagas(t.Context(), m.Meter("test")).committed, Now: func() time.Time { return m.now },
+		Pool: testkit.Postgres(t, postgres.Migrations()), Codec: events.Codec{}, Committed: newSagas(t.Context(), m.Meter("test")).committed, Now: func() time.Time { return m.now },
 		Policy: order.Policy{ResendAfter: 30 * time.Second, MaxResends: 1, CompensateAfter: 10 * time.Minute},
 	})
 	product := order.Product{SKU: "A", Price: money.Money{Currency: "GBP", Minor: 255}, Version: 1}

@@ -58,10 +58,7 @@ func startReplicas(t *testing.T) *replicas {
 	if err != nil {
 		t.Fatal(err)
 	}
-	migrations, err := postgres.Migrations()
-	if err != nil {
-		t.Fatal(err)
-	}
+	migrations := postgres.Migrations()
 	// A broker of its own, always: the topics have fixed names, and what is sent to
 	// the other services here would reach their tests.
 	broker, err := kfake.NewCluster(kfake.NumBrokers(1))

@@ -24,11 +24,7 @@ import (
 // openPostgres waits for the database, migrates when it is told the owner's URL,
 // and opens both pools.
 func openPostgres(ctx context.Context, host *service.Host, cfg Config) (*pg.Pools, error) {
-	migrations, err := postgres.Migrations()
-	if err != nil {
-		return nil, err
-	}
-	db, err := pg.Connect(ctx, cfg.Postgres, pg.Config{App: "orders", KeyLookups: true, Logger: host.Logger}, migrations, host.Wait)
+	db, err := pg.Connect(ctx, cfg.Postgres, pg.Config{App: "orders", KeyLookups: true, Logger: host.Logger}, postgres.Migrations(), host.Wait)
 	if err == nil {
 		host.OnClose("postgres", db.Close)
 	}

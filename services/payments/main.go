@@ -23,6 +23,7 @@ import (
 	"go.opentelemetry.io/otel"
 
 	"example.com/ballast/pkg/kafka"
+	"example.com/ballast/pkg/migrate"
 	"example.com/ballast/pkg/outbox"
 	"example.com/ballast/pkg/pg"
 	"example.com/ballast/pkg/service"
@@ -33,7 +34,10 @@ import (
 )
 
 func main() {
-	os.Exit(service.Main(context.Background(), "payments", os.Args[1:], service.Commands{"": service.Configured(run)}))
+	job := migrate.Job{Service: "payments", Migrations: postgres.Migrations(), Topics: events.Topics, Needs: events.Needs()}
+	os.Exit(service.Main(context.Background(), "payments", os.Args[1:], service.Commands{
+		"": service.Configured(run), "migrate": service.Configured(job.Run),
+	}))
 }
 
 // run serves until ctx ends or a signal comes. The end is service.Run's: calls

@@ -51,8 +51,9 @@ type Desk struct {
 
 // NewDesk returns a desk for the brokers, as host:port. Nothing is connected
 // before it is used.
-func NewDesk(brokers ...string) (*Desk, error) {
-	d := &Desk{opts: kafka.Options(brokers, "ballast-dlq")}
+func NewDesk(login kafka.Login, brokers ...string) (*Desk, error) {
+	// Clipped, because every client of the desk appends what is its own.
+	d := &Desk{opts: slices.Clip(append(kafka.Options(brokers, "ballast-dlq"), login.Options()...))}
 	var err error
 	if d.client, err = kgo.NewClient(d.opts...); err != nil {
 		return nil, fmt.Errorf("kafka brokers: %w", err)

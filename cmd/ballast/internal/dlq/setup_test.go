@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 // child replays all letters of a group, one in a step, and stops for ever in the
 // second one, when it has written and not committed.
 func child() {
-	d, err := NewDesk(strings.Split(os.Getenv(childBrokers), ",")...)
+	d, err := NewDesk(kafka.Login{}, strings.Split(os.Getenv(childBrokers), ",")...)
 	if err != nil {
 		panic(err)
 	}
@@ -93,7 +93,7 @@ func setup(t *testing.T) *bench {
 // desk is a further operator's.
 func (b *bench) desk() *Desk {
 	b.t.Helper()
-	d, err := NewDesk(b.brokers...)
+	d, err := NewDesk(kafka.Login{}, b.brokers...)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"example.com/ballast/pkg/kafka"
 )
 
 // TestStepIsTakenBack: a step whose time is over leaves no transaction open, in
@@ -29,7 +31,7 @@ func TestStepIsTakenBack(t *testing.T) {
 		res.Topics = []kmsg.TxnOffsetCommitResponseTopic{{Topic: "things.group.dlq", Partitions: []kmsg.TxnOffsetCommitResponseTopicPartition{p}}}
 		return res, nil, true
 	})
-	d, err := NewDesk(broker.ListenAddrs()...)
+	d, err := NewDesk(kafka.Login{}, broker.ListenAddrs()...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 
 	"example.com/ballast/cmd/ballast/internal/api"
 	"example.com/ballast/cmd/ballast/internal/catalogue"
+	"example.com/ballast/pkg/kafka"
 )
 
 // The products of a load run: its own, so that it takes nobody's stock, and
@@ -53,8 +54,9 @@ var closedClients = [...]int{8, 16, 32, 64, 128, 256, 512}
 // Config says what to load and how.
 type Config struct {
 	Client *api.Client
-	// Brokers of the stack as host:port.
+	// Brokers of the stack as host:port, and who reads the events there.
 	Brokers []string
+	Login   kafka.Login
 	// Postgres is an administrator's URL; empty leaves out what only the
 	// database can tell.
 	Postgres string
@@ -96,7 +98,7 @@ func Run(ctx context.Context, cfg *Config) (_ *Report, err error) {
 		}
 		defer func() { err = errors.Join(err, r.pg.Close(context.WithoutCancel(ctx))) }()
 	}
-	if r.broker, err = openBroker(ctx, cfg.Brokers); err != nil {
+	if r.broker, err = openBroker(ctx, append(kafka.Options(cfg.Brokers, "ballast-load"), cfg.Login.Options()...)); err != nil {
 		return nil, err
 	}
 	defer r.broker.client.Close()

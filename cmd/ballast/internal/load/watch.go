@@ -9,7 +9,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/pkg/message"
 )
 
@@ -131,8 +130,8 @@ type broker struct {
 }
 
 // openBroker starts to read the events at the topic's present end.
-func openBroker(ctx context.Context, brokers []string) (*broker, error) {
-	plain, err := kgo.NewClient(kafka.Options(brokers, "ballast-load")...)
+func openBroker(ctx context.Context, opts []kgo.Opt) (*broker, error) {
+	plain, err := kgo.NewClient(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka client: %w", err)
 	}
@@ -142,11 +141,11 @@ func openBroker(ctx context.Context, brokers []string) (*broker, error) {
 		err = ends.Error()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the end of %s at %v: %w", eventsTopic, brokers, err)
+		return nil, fmt.Errorf("read the end of %s: %w", eventsTopic, err)
 	}
 	from := map[int32]kgo.Offset{}
 	ends.Each(func(o kadm.ListedOffset) { from[o.Partition] = kgo.NewOffset().At(o.Offset) })
-	client, err := kgo.NewClient(append(kafka.Options(brokers, "ballast-load"),
+	client, err := kgo.NewClient(append(opts,
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{eventsTopic: from}))...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka client: %w", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"example.com/ballast/pkg/kafka"
 	"example.com/ballast/pkg/message"
 	"example.com/ballast/pkg/stream"
 	"example.com/ballast/services/inventory/internal/stock"
@@ -12,6 +13,24 @@ import (
 
 // Group is the consumer group of inventory.
 const Group = "inventory"
+
+// Needs is what inventory does at Kafka.
+func Needs() kafka.Needs {
+	return kafka.Needs{
+		Writes: []string{EventsTopic, ProductsTopic}, Consumes: map[string][]string{Group: {CommandsTopic}},
+		Follows: []string{ProductsTopic},
+	}
+}
+
+// Topics are those that inventory reads and writes, as it would create them.
+func Topics(partitions int32, replication int16) []kafka.Topic {
+	topic := func(name string, config map[string]string) kafka.Topic {
+		return kafka.Topic{Name: name, Partitions: partitions, Replication: replication, Config: config}
+	}
+	return []kafka.Topic{
+		topic(CommandsTopic, nil), topic(EventsTopic, nil), topic(ProductsTopic, map[string]string{"cleanup.policy": "compact"}),
+	}
+}
 
 // Apply decides commands and stores what came of them together with the
 // messages that announce makes of the answers.

@@ -59,14 +59,18 @@ func (b Backlog) behind(ctx context.Context, group, topic string, before time.Ti
 	return behind, nil
 }
 
+// participants are the groups that read what orders sends, by which it knows how far
+// they have come.
+func participants() map[string][]string {
+	return map[string][]string{"inventory": {InventoryCommands}, "payments": {PaymentsCommands}}
+}
+
 // Records is how many messages of unfinished orders wait to be read, here and at
 // the participants: what was promised to customers and is not done.
 func (b Backlog) Records(ctx context.Context) (int64, error) {
-	return unread(ctx, b.Admin, map[string][]string{
-		b.Group:     {InventoryEvents, PaymentsEvents},
-		"inventory": {InventoryCommands},
-		"payments":  {PaymentsCommands},
-	})
+	groups := participants()
+	groups[b.Group] = []string{InventoryEvents, PaymentsEvents}
+	return unread(ctx, b.Admin, groups)
 }
 
 // unread counts what groups have not read of these topics. Retry topics are not

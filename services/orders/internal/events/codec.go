@@ -31,6 +31,12 @@ const (
 	PaymentsEvents    = "payments.events"
 )
 
+// Consumer groups of orders: two, so that a long catalogue never delays a checkout.
+const (
+	Group         = "orders"
+	ProductsGroup = "orders.products"
+)
+
 const source = "/orders"
 
 // Codec turns the domain into bytes and back. The zero value is ready.
@@ -253,6 +259,16 @@ func instant(t *timestamppb.Timestamp) time.Time {
 		return time.Time{}
 	}
 	return t.AsTime()
+}
+
+// Needs is what orders does at Kafka.
+func Needs() kafka.Needs {
+	return kafka.Needs{
+		Writes:   []string{OrderEvents, InventoryCommands, PaymentsCommands},
+		Consumes: map[string][]string{Group: {InventoryEvents, PaymentsEvents}, ProductsGroup: {InventoryProducts}},
+		Follows:  []string{OrderEvents},
+		Watches:  participants(),
+	}
 }
 
 // Topics are those that this service uses, as it would create them.

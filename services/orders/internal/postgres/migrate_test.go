@@ -14,10 +14,7 @@ func TestKeysOfEarlierOrdersAreHashed(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	earlier := b.place(t, placement("17850", "k1"))
-	migrations, err := postgres.Migrations()
-	if err != nil {
-		t.Fatal(err)
-	}
+	migrations := postgres.Migrations()
 	migration, err := fs.ReadFile(migrations, "00008_hash_keys.sql")
 	if err != nil {
 		t.Fatal(err)

@@ -16,10 +16,7 @@ import (
 // Every statement fits the migrated schema.
 func TestStatementsPrepare(t *testing.T) {
 	t.Parallel()
-	migrations, err := Migrations()
-	if err != nil {
-		t.Fatal(err)
-	}
+	migrations := Migrations()
 	conn, err := testkit.Postgres(t, migrations).Acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -46,10 +43,7 @@ func TestStatementsPrepare(t *testing.T) {
 // What belongs to the packages is in the migrations word for word.
 func TestPlatformTables(t *testing.T) {
 	t.Parallel()
-	migrations, err := Migrations()
-	if err != nil {
-		t.Fatal(err)
-	}
+	migrations := Migrations()
 	for file, schema := range map[string]string{
 		"00002_create_outbox.sql": outbox.Schema, "00003_create_lease.sql": lease.Schema,
 		"00005_decide_outbox_dead.sql": outbox.DeadSchema,

@@ -27,7 +27,13 @@ import (
 var migrations embed.FS
 
 // Migrations of the database of orders, for the owner role.
-func Migrations() (fs.FS, error) { return fs.Sub(migrations, "migrations") }
+func Migrations() fs.FS {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic(err) // The path is a constant and valid.
+	}
+	return sub
+}
 
 // Codec turns events and commands into messages and stored bytes into events.
 type Codec interface {

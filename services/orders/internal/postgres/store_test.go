@@ -34,10 +34,7 @@ type bundle struct {
 
 func setup(t *testing.T) *bundle {
 	t.Helper()
-	migrations, err := postgres.Migrations()
-	if err != nil {
-		t.Fatal(err)
-	}
+	migrations := postgres.Migrations()
 	b := &bundle{pool: testkit.Postgres(t, migrations), now: time.Date(2026, 1, 2, 3, 4, 5, 123456789, time.UTC)}
 	b.Store = postgres.New(postgres.Config{
 		Pool: b.pool, Codec: events.Codec{}, Committed: func(context.Context, []order.Change) {}, Now: func() time.Time { return b.now },

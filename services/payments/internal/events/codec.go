@@ -93,6 +93,11 @@ func amount(m money.Money) *moneyv1.Money {
 	return &moneyv1.Money{Currency: m.Currency, MinorUnits: m.Minor}
 }
 
+// Needs is what payments does at Kafka.
+func Needs() kafka.Needs {
+	return kafka.Needs{Writes: []string{Answers}, Consumes: map[string][]string{Group: {Commands}}}
+}
+
 // Topics are the topics that payments reads and writes.
 func Topics(partitions int32, replication int16) []kafka.Topic {
 	return []kafka.Topic{
