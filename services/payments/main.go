@@ -30,7 +30,6 @@ import (
 	"example.com/ballast/services/payments/internal/events"
 	"example.com/ballast/services/payments/internal/executor"
 	"example.com/ballast/services/payments/internal/postgres"
-	"example.com/ballast/services/payments/internal/reconcile"
 )
 
 func main() {
@@ -82,23 +81,16 @@ func setup(ctx context.Context, host *service.Host, cfg Config) error {
 		Store: store, Gateway: guarded, Logger: host.Logger, Meter: otel.Meter("payments"), Transient: pg.Transient,
 		Concurrency: cfg.ProviderConcurrency, MaxOpen: cfg.MaxOpen, Lease: cfg.Lease, CallTimeout: cfg.callTimeout(), Poll: cfg.LeasePoll,
 	})
-	measured, err := newBooks(otel.Meter("payments"), cfg.ReconcileEvery, store.Imbalance)
-	if err != nil {
-		return err
-	}
-	books := reconcile.New(reconcile.Config{
-		Provider: book{provider}, Book: store, Logger: host.Logger, Grace: cfg.ReconcileGrace, Found: measured.found,
-	})
-	leader := host.Lease(pool, "reconcile")
 	if err := consume(host, cfg, store, exec, db.Work.Guard); err != nil {
 		return err
 	}
 	webhooks := takeWebhooks(host, cfg, pool, store, db.Work.Guard)
 	host.Go("relay", relay.Run)
 	host.Go("executor", exec.Run)
-	host.Go("reconciler", func(ctx context.Context) error {
-		return leader.Run(ctx, func(ctx context.Context, _ int64) error { return books.Schedule(ctx, cfg.ReconcileEvery) })
-	})
+	books, err := compareBooks(host, cfg, db, store, book{provider})
+	if err != nil {
+		return err
+	}
 	api := postgres.New(db.API.Pool, events.Encode, relay.Signal)
 	return serve(ctx, host, cfg, operations(db.API.Guard, api, books.Run), webhooks)
 }

@@ -9,9 +9,11 @@ import (
 
 // Names of the metrics.
 const (
-	// MetricLedgerImbalance is a gauge in {minor}. Debits less credits of the ledger, in minor units of the currency; anything but 0 is a fault. All processes see the same.
+	// MetricLedgerImbalance is a gauge in {minor}. Debits less credits of the ledger, in minor units of the currency; anything but 0 is a fault. As the process knows that leads reconciliation; missing elsewhere.
 	//   - currency: ISO 4217
 	MetricLedgerImbalance = "payments.ledger.imbalance"
+	// MetricLedgerEntries is a gauge in {entry}. Entries of the ledger that were added up; missing where, and while, nobody knows its sums.
+	MetricLedgerEntries = "payments.ledger.entries"
 	// MetricReconcileRuns is a counter in {run}. Comparisons of the ledger with the provider's book that were finished.
 	MetricReconcileRuns = "payments.reconcile.runs"
 	// MetricReconcileCompared is a counter in {intent}. Payment intents of the provider that were compared.
@@ -19,13 +21,22 @@ const (
 	// MetricReconcileDifferences is a gauge in {difference}. Differences between the ledger and the provider's book that stand, as the process knows that compares them; missing elsewhere.
 	//   - kind: what differs; intent is one that a side does not know, status a payment that contradicts its own ledger (intent, charge, refund, currency, status)
 	MetricReconcileDifferences = "payments.reconcile.differences"
-	// MetricReconcileAge is a gauge in s. Time since this process has compared the books to the end, or has started; the least of all processes counts.
+	// MetricReconcileAge is a gauge in s. Age of what has not been compared with the provider's book, by any process, as the process knows that leads reconciliation; missing elsewhere.
 	MetricReconcileAge = "payments.reconcile.age"
 )
 
 // newLedgerImbalanceGauge makes the instrument of MetricLedgerImbalance.
 func newLedgerImbalanceGauge(m metric.Meter, opts ...metric.Int64ObservableGaugeOption) metric.Int64ObservableGauge {
-	i, err := m.Int64ObservableGauge(MetricLedgerImbalance, append(opts, metric.WithUnit("{minor}"), metric.WithDescription("Debits less credits of the ledger, in minor units of the currency; anything but 0 is a fault. All processes see the same."))...)
+	i, err := m.Int64ObservableGauge(MetricLedgerImbalance, append(opts, metric.WithUnit("{minor}"), metric.WithDescription("Debits less credits of the ledger, in minor units of the currency; anything but 0 is a fault. As the process knows that leads reconciliation; missing elsewhere."))...)
+	if err != nil {
+		otel.Handle(err) // The registry has refused what a meter would.
+	}
+	return i
+}
+
+// newLedgerEntriesGauge makes the instrument of MetricLedgerEntries.
+func newLedgerEntriesGauge(m metric.Meter, opts ...metric.Int64ObservableGaugeOption) metric.Int64ObservableGauge {
+	i, err := m.Int64ObservableGauge(MetricLedgerEntries, append(opts, metric.WithUnit("{entry}"), metric.WithDescription("Entries of the ledger that were added up; missing where, and while, nobody knows its sums."))...)
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
 	}
@@ -61,7 +72,7 @@ func newReconcileDifferencesGauge(m metric.Meter, opts ...metric.Int64Observable
 
 // newReconcileAgeGauge makes the instrument of MetricReconcileAge.
 func newReconcileAgeGauge(m metric.Meter, opts ...metric.Float64ObservableGaugeOption) metric.Float64ObservableGauge {
-	i, err := m.Float64ObservableGauge(MetricReconcileAge, append(opts, metric.WithUnit("s"), metric.WithDescription("Time since this process has compared the books to the end, or has started; the least of all processes counts."))...)
+	i, err := m.Float64ObservableGauge(MetricReconcileAge, append(opts, metric.WithUnit("s"), metric.WithDescription("Age of what has not been compared with the provider's book, by any process, as the process knows that leads reconciliation; missing elsewhere."))...)
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
 	}

@@ -26,7 +26,8 @@ var rare = []string{
 	"orders.compensation.resends",
 	"orders.watchers.refused", "orders.watchers.missed", // Streams.
 	"payments.queue.overflows", "payments.leases.claimed", "payments.results.superseded",
-	"payments.reconcile.runs", "payments.reconcile.compared", "payments.reconcile.differences", // The first comparison comes later.
+	"payments.reconcile.runs", "payments.reconcile.compared", "payments.reconcile.differences", "payments.reconcile.age",
+	"payments.ledger.imbalance", "payments.ledger.entries", // Of who leads, which another replica may.
 	"telemetry.redactions", // Nobody writes what must not be written.
 }
 

@@ -25,6 +25,17 @@ type Posting struct {
 	Amount   int64 // minor units, above zero
 }
 
+// Suspect names a payment in which the books may differ. Either name may be
+// empty: not every intent tells its order.
+type Suspect struct{ OrderID, IntentID string }
+
+// Sums are of the whole ledger.
+type Sums struct {
+	Entries int64
+	// Balance is debits less credits by currency, in minor units: each should be 0.
+	Balance map[string]int64
+}
+
 // Difference is one thing on which the ledger and the provider disagree.
 type Difference struct {
 	OrderID  string

@@ -4,6 +4,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"example.com/ballast/services/payments/internal/payment"
+	"example.com/ballast/services/payments/internal/postgres"
 )
 
 // TestImbalance: what the tables refuse is found if somebody gets past them.
@@ -19,8 +22,14 @@ func TestImbalance(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, err := b.Imbalance(t.Context())
-	if diff := cmp.Diff(map[string]int64{"GBP": 0, "EUR": 5}, got); diff != "" || err != nil {
+	conn, err := b.pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	got, err := postgres.SumUp(t.Context(), conn.Conn())
+	want := payment.Sums{Entries: 3, Balance: map[string]int64{"GBP": 0, "EUR": 5}}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Error(err, diff)
 	}
 }

@@ -83,19 +83,24 @@ const sqlTotals = `
 	select coalesce(sum(amount) filter (where amount > 0), 0)::bigint, coalesce(-sum(amount) filter (where amount < 0), 0)::bigint
 	from ledger_entries`
 
-const sqlImbalance = `select currency, sum(amount)::bigint from ledger_entries group by currency`
+const sqlSumUp = `select currency, sum(amount)::bigint, count(*) from ledger_entries group by currency`
 
-// Imbalance adds up the ledger in minor units by currency: each sum should be 0.
-func (s *Store) Imbalance(ctx context.Context) (map[string]int64, error) {
-	rows, err := s.pool.Query(ctx, sqlImbalance)
-	if err != nil {
-		return nil, fmt.Errorf("sum of the ledger: %w", err)
+// SumUp adds up the whole ledger, which takes longer with every order: on the
+// connection that it is given, since those of the work have no such time.
+func SumUp(ctx context.Context, conn *pgx.Conn) (payment.Sums, error) {
+	sums := payment.Sums{Balance: map[string]int64{}}
+	rows, err := conn.Query(ctx, sqlSumUp)
+	if err == nil {
+		var currency string
+		var sum, entries int64
+		_, err = pgx.ForEachRow(rows, []any{&currency, &sum, &entries}, func() error {
+			sums.Balance[currency] = sum
+			sums.Entries += entries
+			return nil
+		})
 	}
-	sums := map[string]int64{}
-	var currency string
-	var sum int64
-	if _, err = pgx.ForEachRow(rows, []any{&currency, &sum}, func() error { sums[currency] = sum; return nil }); err != nil {
-		return nil, fmt.Errorf("sum of the ledger: %w", err)
+	if err != nil {
+		return payment.Sums{}, fmt.Errorf("sum of the ledger: %w", err)
 	}
 	return sums, nil
 }

@@ -12,42 +12,51 @@ import (
 // examine reads each suspect again, and reports what still differs. Our side
 // comes first: most suspects are merely open, and need no call.
 func (r *run) examine(ctx context.Context) error {
-	undecided := map[suspected]struct{}{}
 	for s := range r.suspects {
-		waits, err := r.wait(ctx, s.order)
+		waits, err := r.wait(ctx, s.OrderID)
 		if err != nil {
 			return err
 		}
 		if waits {
-			undecided[s] = struct{}{}
+			r.undecided = append(r.undecided, s)
 			continue
 		}
-		i, err := r.intent(ctx, s.intent)
+		i, err := r.intent(ctx, s.IntentID)
 		if err != nil {
 			return err
 		}
-		if s.order == "" {
-			s.order = i.OrderID
+		if s.OrderID == "" {
+			s.OrderID = i.OrderID
 		}
 		// Read after the provider's side: a result stored in between is no difference.
-		if waits, err = r.wait(ctx, s.order); err != nil {
+		if waits, err = r.wait(ctx, s.OrderID); err != nil {
 			return err
 		}
 		if waits {
-			undecided[s] = struct{}{}
+			r.undecided = append(r.undecided, s)
 			continue
 		}
-		a, err := r.account(ctx, s.order)
+		a, err := r.account(ctx, s.OrderID)
 		if err != nil {
 			return err
 		}
 		found := r.differ(ctx, s, compare(a, i)...)
-		if delete(r.standing, s); len(found) > 0 && len(r.standing) < maxSuspects {
-			r.standing[s] = found
+		if delete(r.told, s); len(found) == 0 {
+			continue
+		}
+		r.differing = append(r.differing, s)
+		if len(r.told) < maxSuspects {
+			r.told[s] = found
 		}
 	}
-	r.undecided = undecided
 	return nil
+}
+
+// settled are those of the stored suspects that no longer are.
+func (r *run) settled(stored []payment.Suspect) []payment.Suspect {
+	return slices.DeleteFunc(stored, func(s payment.Suspect) bool {
+		return slices.Contains(r.undecided, s) || slices.Contains(r.differing, s)
+	})
 }
 
 // wait tells a payment that is open, or was settled within the grace.
@@ -84,12 +93,12 @@ func (r *run) account(ctx context.Context, order string) (payment.Account, error
 }
 
 // differ reports a difference; one that was known is logged no more.
-func (r *run) differ(ctx context.Context, s suspected, problems ...problem) []payment.Difference {
+func (r *run) differ(ctx context.Context, s payment.Suspect, problems ...problem) []payment.Difference {
 	found := make([]payment.Difference, len(problems))
 	for i, p := range problems {
-		found[i] = payment.Difference{OrderID: s.order, IntentID: s.intent, Kind: p.kind, Problem: p.text}
-		if !slices.Contains(r.standing[s], found[i]) {
-			r.cfg.Logger.ErrorContext(ctx, "the books differ", "order_id", s.order, "payment_intent_id", s.intent, "problem", p.text)
+		found[i] = payment.Difference{OrderID: s.OrderID, IntentID: s.IntentID, Kind: p.kind, Problem: p.text}
+		if !slices.Contains(r.told[s], found[i]) {
+			r.cfg.Logger.ErrorContext(ctx, "the books differ", "order_id", s.OrderID, "payment_intent_id", s.IntentID, "problem", p.text)
 		}
 	}
 	r.report.Differences = append(r.report.Differences, found...)

@@ -1,7 +1,6 @@
 package reconcile_test
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"testing"
@@ -34,7 +33,7 @@ func TestPages(t *testing.T) {
 	for from := (payment.Mark{}); pages == 0 || from != (payment.Mark{}); pages++ {
 		replica := reconcile.New(reconcile.Config{
 			Provider: b, Book: b, Logger: slog.New(slog.DiscardHandler), Grace: time.Minute,
-			Found: func(context.Context, payment.Reconciliation, []payment.Difference) {}, Slice: 3, Page: time.Nanosecond,
+			Slice: 3, Page: time.Nanosecond,
 		})
 		page, err := replica.Run(t.Context(), from)
 		if err != nil {

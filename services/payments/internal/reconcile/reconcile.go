@@ -7,9 +7,8 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.com/ballast/services/payments/internal/payment"
@@ -35,18 +34,27 @@ type Book interface {
 	Accounts(ctx context.Context, orders []string) (map[string]payment.Account, error)
 	// Totals adds up the whole ledger in minor units, both above zero.
 	Totals(ctx context.Context) (debits, credits int64, err error)
+
+	// Suspects reads what earlier comparisons have left, of any process, and up to
+	// when the books have been compared.
+	Suspects(ctx context.Context, limit int) (suspects []payment.Suspect, until time.Time, err error)
+	// Suspect adds to them.
+	Suspect(ctx context.Context, found []payment.Suspect) error
+	// Compared stores how far the books have been compared, with what was found and
+	// what is settled. It fails when another process leads since epoch.
+	Compared(ctx context.Context, epoch int64, until time.Time, found, settled []payment.Suspect) error
 }
 
-// Config of a Reconciler; all of it is required but Slice and Page.
+// Config of a Reconciler; all of it is required but Found, Slice and Page.
 type Config struct {
 	Provider Provider
 	Book     Book
 	Logger   *slog.Logger
 	// Grace is how old money must be to count.
 	Grace time.Duration
-	// Found is told the result of each run, for the metrics, and all differences
-	// between payments that are known and have not gone away.
-	Found func(ctx context.Context, r payment.Reconciliation, standing []payment.Difference)
+	// Found is told the result of each scheduled run. It has all differences between
+	// payments that are known and have not been mended.
+	Found func(ctx context.Context, r payment.Reconciliation)
 	// Slice is how many postings are compared at once; it bounds the memory: the
 	// default of 10,000 takes a few megabytes.
 	Slice int
@@ -55,22 +63,24 @@ type Config struct {
 	Page time.Duration
 }
 
-// Reconciler compares one pair of books; its runs take turns.
+// Reconciler compares one pair of books; its runs take turns. What they leave is
+// in the store, where the next one finds it, of this process or another.
 type Reconciler struct {
-	cfg Config
-	mu  sync.Mutex
-	// undecided were still on their way: the next scheduled run looks at them
-	// again, because its own time begins where the last one's ended.
-	undecided map[suspected]struct{}
-	// standing are the differences that were found. Each scheduled run looks at them
-	// again, whatever its time: one is reported until somebody has mended it.
-	standing map[suspected][]payment.Difference
+	cfg   Config
+	known atomic.Pointer[Known]
+
+	mu sync.Mutex
+	// told are the differences that this process has logged: once each.
+	told map[payment.Suspect][]payment.Difference
 }
 
 // New returns a reconciler.
 func New(cfg Config) *Reconciler {
 	cfg.Slice, cfg.Page = cmp.Or(cfg.Slice, 10_000), cmp.Or(cfg.Page, 2*time.Second)
-	return &Reconciler{cfg: cfg, undecided: map[suspected]struct{}{}, standing: map[suspected][]payment.Difference{}}
+	if cfg.Found == nil {
+		cfg.Found = func(context.Context, payment.Reconciliation) {}
+	}
+	return &Reconciler{cfg: cfg, told: map[payment.Suspect][]payment.Difference{}}
 }
 
 const (
@@ -84,14 +94,23 @@ const (
 	maxSuspects = 1000
 )
 
-// Run compares everything from a mark on, or as much as fits into a call.
+// Run compares everything from a mark on, or as much as fits into a call. Each of
+// an operator's pages tells what it finds itself, and the schedule from then on.
 func (r *Reconciler) Run(ctx context.Context, from payment.Mark) (payment.Reconciliation, error) {
-	page := span{start: from, until: time.Now().Add(-r.cfg.Grace), budget: r.cfg.Page, whole: true}
-	report, err := r.compare(ctx, page)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	run := r.begin(nil)
+	err := run.compare(ctx, span{start: from, until: time.Now().Add(-r.cfg.Grace), budget: r.cfg.Page})
+	if err == nil && run.report.Next == (payment.Mark{}) { // The sum takes longer with every order: not on a schedule.
+		err = run.totals(ctx)
+	}
+	if err == nil && len(run.differing) > 0 {
+		err = r.cfg.Book.Suspect(ctx, run.differing)
+	}
 	if err != nil {
 		return payment.Reconciliation{}, fmt.Errorf("reconcile: %w", err)
 	}
-	return report, nil
+	return run.report, nil
 }
 
 // span is what one run compares.
@@ -101,37 +120,6 @@ type span struct {
 	from, until time.Time
 	// budget ends it early, unless it is zero.
 	budget time.Duration
-	whole  bool // of the whole history, of which this may be the last page
-}
-
-// compare compares what was made or posted in a span.
-func (r *Reconciler) compare(ctx context.Context, s span) (payment.Reconciliation, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	run := &run{Reconciler: r, suspects: map[suspected]struct{}{}}
-	maps.Copy(run.suspects, r.undecided)
-	if !s.whole { // An operator's pages each tell what they find themselves.
-		for known := range r.standing {
-			run.suspects[known] = struct{}{}
-		}
-	}
-	if err := run.slices(ctx, s); err != nil {
-		return payment.Reconciliation{}, err
-	}
-	if err := run.examine(ctx); err != nil {
-		return payment.Reconciliation{}, err
-	}
-	if s.whole && run.report.Next == (payment.Mark{}) { // The sum takes longer with every order: not on a schedule.
-		var err error
-		if run.report.Debits, run.report.Credits, err = r.cfg.Book.Totals(ctx); err != nil {
-			return payment.Reconciliation{}, err
-		}
-		if d, c := run.report.Debits, run.report.Credits; d != c {
-			run.differ(ctx, suspected{}, problem{payment.DiffersLedger, fmt.Sprintf("the ledger's debits are %d and its credits %d", d, c)})
-		}
-	}
-	r.cfg.Found(ctx, run.report, slices.Concat(slices.Collect(maps.Values(r.standing))...))
-	return run.report, nil
 }
 
 // run is one run's state.
@@ -139,15 +127,40 @@ type run struct {
 	*Reconciler
 
 	report   payment.Reconciliation
-	suspects map[suspected]struct{}
+	suspects map[payment.Suspect]struct{}
+	// What became of them: undecided are still on their way.
+	undecided, differing []payment.Suspect
 }
 
-// suspected names what looks different: either may be empty.
-type suspected struct{ order, intent string }
+func (r *Reconciler) begin(suspects []payment.Suspect) *run {
+	run := &run{Reconciler: r, suspects: make(map[payment.Suspect]struct{}, len(suspects))}
+	for _, s := range suspects {
+		run.suspects[s] = struct{}{}
+	}
+	return run
+}
+
+// compare compares what was made or posted in a span.
+func (r *run) compare(ctx context.Context, s span) error {
+	if err := r.slices(ctx, s); err != nil {
+		return err
+	}
+	return r.examine(ctx)
+}
+
+func (r *run) totals(ctx context.Context) (err error) {
+	if r.report.Debits, r.report.Credits, err = r.cfg.Book.Totals(ctx); err != nil {
+		return err
+	}
+	if d, c := r.report.Debits, r.report.Credits; d != c {
+		r.differ(ctx, payment.Suspect{}, problem{payment.DiffersLedger, fmt.Sprintf("the ledger's debits are %d and its credits %d", d, c)})
+	}
+	return nil
+}
 
 func (r *run) suspect(order, intent string) {
 	if len(r.suspects) < maxSuspects {
-		r.suspects[suspected{order: order, intent: intent}] = struct{}{}
+		r.suspects[payment.Suspect{OrderID: order, IntentID: intent}] = struct{}{}
 	}
 }
 
