@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Builds the tool and every service under bin/, shows how far it is, and says
-# whether the build cache was warm.
+# Builds the tool and every service under bin/, or the given packages, shows how far
+# it is, and says whether the build cache was warm.
+# Usage: scripts/build.sh [PACKAGE...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
+(($#)) || set -- ./cmd/... ./services/...
 mkdir -p bin
 begin=$SECONDS shown=$SECONDS packages=0
 # -v prints a line for every package that has to be compiled; what is no package
 # name is a message.
-go build -v -o bin/ ./cmd/... ./services/... 2>&1 | {
+go build -v -o bin/ "$@" 2>&1 | {
   while IFS= read -r line; do
     case $line in
       *[!a-zA-Z0-9./_~-]*) echo "$line" ;;

@@ -63,7 +63,7 @@ func root(kill context.Context) *cobra.Command {
 	at := func() stack.Home { return stack.Home(*home) }
 	cmd.AddCommand(
 		upCommand(kill, at), downCommand(at), restartCommand(at), statusCommand(at), tokenCommand(at),
-		replayCommand(at), reconcileCommand(at), loadCommand(at), orderCommand(at),
+		catalogueCommand(at), replayCommand(at), reconcileCommand(at), loadCommand(at), orderCommand(at),
 		traceCommand(at), flagCommand(at), dlqCommand(at), sqlCommand(at), queryCommand(at), drillCommand(), brokerCommand(), miniredisCommand(), toxiproxyCommand(),
 	)
 	return cmd

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -23,13 +24,17 @@ type target struct {
 	wait     time.Duration
 }
 
-// addFlags adds the flags that say where the stack is.
+// addFlags adds the flags that say where the stack is. Where the tool itself runs
+// beside the stack, as in a container, the environment has their defaults.
 func (t *target) addFlags(flags *pflag.FlagSet) {
+	urls := func(variable string) []string {
+		return strings.FieldsFunc(os.Getenv(variable), func(r rune) bool { return r == ',' })
+	}
 	flags.IntVar(&t.portBase, "port-base", 0, "orders answers on this port of 127.0.0.1 (default: what the home directory says)")
-	flags.StringSliceVar(&t.explicit.Orders, "orders-url", nil, "base URL of orders, or of each of its replicas (default: from the home directory)")
-	flags.StringSliceVar(&t.explicit.Inventory, "inventory-url", nil, "base URL of inventory, or of each of its replicas")
-	flags.StringSliceVar(&t.explicit.Payments, "payments-url", nil, "base URL of payments, or of each of its replicas")
-	flags.StringVar(&t.explicit.Provider, "provider-url", "", "base URL of the payment provider")
+	flags.StringSliceVar(&t.explicit.Orders, "orders-url", urls("BALLAST_ORDERS_URL"), "base URL of orders, or of each of its replicas (default: BALLAST_ORDERS_URL, or from the home directory)")
+	flags.StringSliceVar(&t.explicit.Inventory, "inventory-url", urls("BALLAST_INVENTORY_URL"), "base URL of inventory, or of each of its replicas")
+	flags.StringSliceVar(&t.explicit.Payments, "payments-url", urls("BALLAST_PAYMENTS_URL"), "base URL of payments, or of each of its replicas")
+	flags.StringVar(&t.explicit.Provider, "provider-url", os.Getenv("BALLAST_PROVIDER_URL"), "base URL of the payment provider")
 	flags.DurationVar(&t.wait, "wait", time.Minute, "how long to wait for services that are away and for the last orders")
 }
 

@@ -37,12 +37,14 @@ type Catalogue struct {
 	// Receipt names the delivery: the same name is received once, whatever the
 	// number of runs.
 	Receipt string
-	// Wait bounds the wait for orders' copy.
+	// Wait bounds the wait for orders' copy. Zero does not wait: orders reads it
+	// whenever it starts.
 	Wait time.Duration
 }
 
-// Load makes the products known, receives the stock and returns when orders'
-// own copy has every product at its price. All of it may be repeated.
+// Load makes the products known, receives the stock and, unless told not to wait,
+// returns when orders' own copy has every product at its price. All of it may be
+// repeated.
 func Load(ctx context.Context, c *api.Client, cat *Catalogue) error {
 	n := 0
 	for part := range slices.Chunk(cat.Items, chunk) {
@@ -59,6 +61,9 @@ func Load(ctx context.Context, c *api.Client, cat *Catalogue) error {
 			return fmt.Errorf("receive stock: %w", err)
 		}
 		n++
+	}
+	if cat.Wait == 0 {
+		return nil
 	}
 	return await(ctx, c, cat)
 }

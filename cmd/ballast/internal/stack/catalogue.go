@@ -36,6 +36,15 @@ const (
 	demoWait = 30 * time.Second
 )
 
+// Demo is the catalogue of the demo. Loading it does not wait for orders.
+func Demo() *catalogue.Catalogue {
+	cat := &catalogue.Catalogue{Currency: "GBP", Receipt: demoReceipt}
+	for _, p := range demo {
+		cat.Items = append(cat.Items, catalogue.Item{SKU: p.sku, Description: p.description, Price: p.pence, Units: demoUnits})
+	}
+	return cat
+}
+
 // loadCatalogue puts the demo's products and stock into inventory through its
 // public API, as an operator would, and waits until they can be ordered.
 func (u *upper) loadCatalogue(ctx context.Context) error {
@@ -45,10 +54,8 @@ func (u *upper) loadCatalogue(ctx context.Context) error {
 		return err
 	}
 	client := api.New(api.Config{Endpoints: u.endpoints.API(), Mint: signer.Token, Wait: demoWait})
-	cat := &catalogue.Catalogue{Currency: "GBP", Receipt: demoReceipt, Wait: demoWait}
-	for _, p := range demo {
-		cat.Items = append(cat.Items, catalogue.Item{SKU: p.sku, Description: p.description, Price: p.pence, Units: demoUnits})
-	}
+	cat := Demo()
+	cat.Wait = demoWait
 	if err := catalogue.Load(ctx, client, cat); err != nil {
 		return fmt.Errorf("load the demo catalogue: %w", err)
 	}
