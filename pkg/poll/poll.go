@@ -26,7 +26,7 @@ type Question[T any] struct {
 	// Keep is how old an answer gets before it is forgotten: an alert that sees an
 	// old figure for ever is worse than one that sees none.
 	Keep time.Duration
-	// Logger takes one line when there is no answer any more.
+	// Logger takes one line when there has been no answer for that long.
 	Logger *slog.Logger
 
 	last atomic.Pointer[answer[T]]
@@ -40,17 +40,19 @@ type answer[T any] struct {
 // Run asks at once and then again and again, until ctx ends. Then nothing is known.
 func (q *Question[T]) Run(ctx context.Context) error {
 	defer q.last.Store(nil)
-	for failing := false; ; {
+	lately, told := time.Now(), false
+	for {
 		began := time.Now()
 		asked, cancel := context.WithTimeout(ctx, q.Timeout)
 		value, err := q.Ask(asked)
 		cancel()
 		if err == nil {
 			q.last.Store(&answer[T]{value, began})
-		} else if !failing && ctx.Err() == nil {
-			q.Logger.WarnContext(ctx, "a figure is not known for the time being", "figure", q.Name, "error", err)
+			lately, told = began, false
+		} else if !told && ctx.Err() == nil && time.Since(lately) > q.Keep {
+			told = true
+			q.Logger.WarnContext(ctx, "a figure is not known any more", "figure", q.Name, "error", err)
 		}
-		failing = err != nil
 		select {
 		case <-ctx.Done():
 			return nil

@@ -74,6 +74,7 @@ func TestNobodyWaits(t *testing.T) {
 		is("while the server hangs", 2, true)
 		time.Sleep(11 * time.Second)
 		is("after half a minute of it", 0, false)
+		time.Sleep(time.Minute)
 		s.takes = 0
 		time.Sleep(20 * time.Second)
 		if _, ok := q.Answer(); !ok {

@@ -6,7 +6,6 @@ import (
 	"iter"
 	"log/slog"
 	"math/rand/v2"
-	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -33,7 +32,7 @@ type Consumer struct {
 	faults  allowance
 	client  *kgo.Client
 	log     *slog.Logger
-	lag     atomic.Int64
+	lags    lags
 
 	// The loop's own.
 	stalled   bool      // pending waits for a backoff
@@ -79,6 +78,7 @@ func New(cfg Config) (*Consumer, error) {
 	for _, topic := range cfg.Topics {
 		c.retryOf[topic] = kafka.RetryTopic(topic, cfg.Group)
 	}
+	c.lags = newLags(c)
 	return c, nil
 }
 
@@ -105,7 +105,13 @@ func (c *Consumer) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(c.cfg.DrainTimeout, cancel) })
 	defer stop()
 
-	go c.watchLag(ctx)
+	shown, err := c.showLag()
+	if err != nil {
+		return fmt.Errorf("stream: metrics: %w", err)
+	}
+	defer func() { _ = shown.Unregister() }() // It has no way to fail that matters here.
+	go func() { _ = c.lags.records.Run(ctx) }()
+	go func() { _ = c.lags.letters.Run(ctx) }()
 	c.log.Info("consuming", "topics", c.cfg.Topics)
 	for ctx.Err() == nil {
 		c.turn(ctx, work)

@@ -5,66 +5,89 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
 
 	"example.com/ballast/pkg/kafka"
+	"example.com/ballast/pkg/poll"
 )
 
-// lagEvery is how often the lag is looked up, in a few small requests.
-const lagEvery = time.Second
+// Tuned by judgement. The lag takes a few small requests; a person who works
+// letters off needs no newer figure. Every member of a group reports the same, so
+// one that is cut off must not hold an alert with what it knew once.
+const (
+	lagEvery     = time.Second
+	lettersEvery = 5 * time.Second
+	lagKept      = 30 * time.Second
+)
 
-// lettersEvery says at which of these times the DLQs are looked at, too: a person
-// who works them off needs no newer figure.
-const lettersEvery = 5
+// lags asks the brokers and not the polls, because a consumer that is paused does
+// not poll, and that is when its lag grows.
+type lags struct {
+	records *poll.Question[map[string]map[int32]int64] // by topic and partition
+	letters *poll.Question[map[string]int64]           // that are open, by source topic
+}
 
-// Lag is how many records of its topics the group had not finished a moment ago:
-// waiting, or in the hands of a handler. What waits in retry topics does not
-// count, because it waits for a time and not for a consumer. It may be called at
-// any time.
-func (c *Consumer) Lag() int64 { return c.lag.Load() }
-
-// watchLag looks the group's lag up until ctx ends, and what lies in its DLQs. It
-// asks the brokers and not the polls, because a consumer that is paused does not
-// poll, and that is when its lag grows. While no broker answers, the last answer stays.
-func (c *Consumer) watchLag(ctx context.Context) {
-	admin := kadm.NewClient(c.client)
-	for n := 0; ctx.Err() == nil; n++ {
-		c.lookUp(ctx, admin, n%lettersEvery == 0)
-		sleep(ctx, lagEvery)
+func newLags(c *Consumer) lags {
+	return lags{
+		records: &poll.Question[map[string]map[int32]int64]{
+			Name: "lag", Logger: c.log, Every: lagEvery, Timeout: askTimeout, Keep: lagKept,
+			Ask: func(ctx context.Context) (map[string]map[int32]int64, error) {
+				return kafka.Lag(ctx, kadm.NewClient(c.client), c.cfg.Group)
+			},
+		},
+		letters: &poll.Question[map[string]int64]{
+			Name: "open dead letters", Logger: c.log, Every: lettersEvery, Timeout: askTimeout, Keep: lagKept,
+			Ask: c.openLetters,
+		},
 	}
 }
 
-// lookUp gives up at the first answer that fails: the loop and the client name the
-// broker that is away.
-func (c *Consumer) lookUp(ctx context.Context, admin *kadm.Client, letters bool) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	lag, err := kafka.Lag(ctx, admin, c.cfg.Group)
-	if err != nil {
-		return
+func (c *Consumer) openLetters(ctx context.Context) (map[string]int64, error) {
+	open := make(map[string]int64, len(c.cfg.Topics))
+	for _, topic := range c.cfg.Topics {
+		spans, err := kafka.Undecided(ctx, kadm.NewClient(c.client), kafka.DLQOperators(c.cfg.Group), kafka.DLQTopic(topic, c.cfg.Group))
+		if err != nil {
+			return nil, err
+		}
+		open[topic] = 0
+		for _, s := range spans {
+			open[topic] += s.To - s.From
+		}
 	}
-	var waiting int64
+	return open, nil
+}
+
+// Lag is how many records of its topics the group had not finished a moment ago:
+// waiting, or in the hands of a handler. What waits in retry topics does not
+// count, because it waits for a time and not for a consumer. It is 0 when no broker
+// has answered for half a minute: nothing comes in then. It may be called at any time.
+func (c *Consumer) Lag() (records int64) {
+	lag, _ := c.lags.records.Answer()
 	for topic, partitions := range lag {
-		_, source := c.retryOf[topic]
-		for p, n := range partitions {
-			c.metrics.setLag(ctx, topic, p, n)
-			if source {
-				waiting += n
+		if _, source := c.retryOf[topic]; source {
+			for _, n := range partitions {
+				records += n
 			}
 		}
 	}
-	c.lag.Store(waiting)
-	if !letters {
-		return
-	}
-	for _, topic := range c.cfg.Topics {
-		spans, err := kafka.Undecided(ctx, admin, kafka.DLQOperators(c.cfg.Group), kafka.DLQTopic(topic, c.cfg.Group))
-		if err != nil {
-			return
+	return records
+}
+
+// showLag exports what is known.
+func (c *Consumer) showLag() (metric.Registration, error) {
+	topic := func(name string) attribute.KeyValue { return attribute.String("topic", name) }
+	return c.cfg.Meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		lag, _ := c.lags.records.Answer()
+		for name, partitions := range lag {
+			for p, n := range partitions {
+				o.ObserveInt64(c.metrics.lag, n, metric.WithAttributes(c.metrics.group, topic(name), attribute.Int("partition", int(p))))
+			}
 		}
-		var open int64
-		for _, s := range spans {
-			open += s.To - s.From
+		letters, _ := c.lags.letters.Answer()
+		for name, n := range letters {
+			o.ObserveInt64(c.metrics.letters, n, metric.WithAttributes(c.metrics.group, topic(name)))
 		}
-		c.metrics.setLetters(ctx, topic, open)
-	}
+		return nil
+	}, c.metrics.lag, c.metrics.letters)
 }

@@ -37,7 +37,7 @@ const (
 	//   - reason: why it left the normal path (malformed, oversize, rejected, fault, parked)
 	//   - topic: topic
 	MetricDeadLetters = "stream.dead.letters"
-	// MetricDeadLettersOpen is a gauge in {record}. Records in the DLQ about which nobody has decided; every member reports them.
+	// MetricDeadLettersOpen is a gauge in {record}. Records in the DLQ about which nobody has decided; every member that reaches a broker reports them.
 	//   - group: consumer group
 	//   - topic: topic
 	MetricDeadLettersOpen = "stream.dead.letters.open"
@@ -45,7 +45,7 @@ const (
 	//   - group: consumer group
 	//   - reason: what is waited for (breaker, faults, transient, backpressure)
 	MetricPaused = "stream.paused"
-	// MetricLag is a gauge in {record}. Records that the group has not finished; every member reports it.
+	// MetricLag is a gauge in {record}. Records that the group has not finished; every member that reaches a broker reports it.
 	//   - group: consumer group
 	//   - partition: partition of the topic
 	//   - topic: topic
@@ -124,8 +124,8 @@ func newDeadLettersCounter(m metric.Meter) metric.Int64Counter {
 }
 
 // newDeadLettersOpenGauge makes the instrument of MetricDeadLettersOpen.
-func newDeadLettersOpenGauge(m metric.Meter) metric.Int64Gauge {
-	i, err := m.Int64Gauge(MetricDeadLettersOpen, metric.WithUnit("{record}"), metric.WithDescription("Records in the DLQ about which nobody has decided; every member reports them."))
+func newDeadLettersOpenGauge(m metric.Meter, opts ...metric.Int64ObservableGaugeOption) metric.Int64ObservableGauge {
+	i, err := m.Int64ObservableGauge(MetricDeadLettersOpen, append(opts, metric.WithUnit("{record}"), metric.WithDescription("Records in the DLQ about which nobody has decided; every member that reaches a broker reports them."))...)
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
 	}
@@ -142,8 +142,8 @@ func newPausedGauge(m metric.Meter) metric.Int64Gauge {
 }
 
 // newLagGauge makes the instrument of MetricLag.
-func newLagGauge(m metric.Meter) metric.Int64Gauge {
-	i, err := m.Int64Gauge(MetricLag, metric.WithUnit("{record}"), metric.WithDescription("Records that the group has not finished; every member reports it."))
+func newLagGauge(m metric.Meter, opts ...metric.Int64ObservableGaugeOption) metric.Int64ObservableGauge {
+	i, err := m.Int64ObservableGauge(MetricLag, append(opts, metric.WithUnit("{record}"), metric.WithDescription("Records that the group has not finished; every member that reaches a broker reports it."))...)
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
 	}

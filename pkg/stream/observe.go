@@ -18,7 +18,8 @@ type metrics struct {
 	localWait, process               metric.Float64Histogram
 	batch                            metric.Int64Histogram
 	setAsides, deadLetters, inFuture metric.Int64Counter
-	paused, lag, letters             metric.Int64Gauge
+	paused                           metric.Int64Gauge
+	lag, letters                     metric.Int64ObservableGauge
 }
 
 func newMetrics(m metric.Meter, group string) *metrics {
@@ -81,12 +82,4 @@ func (m *metrics) setPaused(ctx context.Context, from, to string) {
 			m.paused.Record(ctx, int64(v), metric.WithAttributes(m.group, attribute.String("reason", reason)))
 		}
 	}
-}
-
-func (m *metrics) setLag(ctx context.Context, topic string, partition int32, records int64) {
-	m.lag.Record(ctx, records, metric.WithAttributes(m.group, attribute.String("topic", topic), attribute.Int("partition", int(partition))))
-}
-
-func (m *metrics) setLetters(ctx context.Context, topic string, open int64) {
-	m.letters.Record(ctx, open, metric.WithAttributes(m.group, attribute.String("topic", topic)))
 }
