@@ -64,7 +64,7 @@ func root(kill context.Context) *cobra.Command {
 	cmd.AddCommand(
 		upCommand(kill, at), downCommand(at), restartCommand(at), statusCommand(at), tokenCommand(at),
 		catalogueCommand(at), replayCommand(at), reconcileCommand(at), loadCommand(at), orderCommand(at),
-		traceCommand(at), flagCommand(at), dlqCommand(at), sqlCommand(at), queryCommand(at), drillCommand(), brokerCommand(), miniredisCommand(), toxiproxyCommand(),
+		traceCommand(at), flagCommand(at), dlqCommand(at), accessCommand(at), sqlCommand(at), queryCommand(at), drillCommand(), brokerCommand(), miniredisCommand(), toxiproxyCommand(),
 	)
 	return cmd
 }

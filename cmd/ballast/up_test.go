@@ -221,13 +221,15 @@ func roles(t *testing.T, home stack.Home) {
 		role, database, sql string
 		allowed             bool
 	}{
-		{"orders_owner", "orders", "CREATE TABLE IF NOT EXISTS t (id bigint GENERATED ALWAYS AS IDENTITY, v text)", true},
+		{"orders_owner", "orders", "CREATE TABLE IF NOT EXISTS t (id bigint GENERATED ALWAYS AS IDENTITY, v text); GRANT INSERT, SELECT, UPDATE ON t TO orders_app", true},
 		{"orders_app", "orders", "INSERT INTO t (v) VALUES ('x')", true},
 		{"orders_app", "orders", "UPDATE t SET v = 'y'", true},
 		{"orders_app", "orders", "CREATE TABLE u (v text)", false},
 		{"orders_app", "orders", "DROP TABLE t", false},
 		{"orders_app", "orders", "TRUNCATE t", false},
+		{"orders_app", "orders", "DELETE FROM t", false},
 		{"orders_app", "payments", "SELECT 1", false},
+		{"orders_app", "postgres", "SELECT 1", false},
 		{"orders_owner", "payments", "SELECT 1", false},
 		{"payments_owner", "orders", "SELECT 1", false},
 	} {

@@ -15,14 +15,14 @@ var takeSource string
 
 var take = redis.NewScript(takeSource)
 
-// keyPrefix keeps buckets apart from what else lies in the service's Redis.
-const keyPrefix = "ratelimit:"
+// KeyPrefix keeps buckets apart from what else lies in the service's Redis.
+const KeyPrefix = "ratelimit:"
 
 // shared takes one call out of the customer's bucket in Redis.
 func (l *Limiter) shared(ctx context.Context, customer string, limit Limit) (verdict, error) {
 	const micros = 1e6
 	interval := strconv.FormatFloat(micros/limit.Rate, 'f', -1, 64)
-	got, err := take.Run(ctx, l.cfg.Client, []string{keyPrefix + customer}, interval, limit.Burst).Int64Slice()
+	got, err := take.Run(ctx, l.cfg.Client, []string{KeyPrefix + customer}, interval, limit.Burst).Int64Slice()
 	if err != nil {
 		return verdict{}, err
 	}

@@ -15,6 +15,7 @@ import (
 	"text/template"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
 )
 
 // kafkaVersion is the Apache Kafka that Maven fetches. 4.4.0 was published in
@@ -35,6 +36,10 @@ type Kafka struct {
 	// Advertised is the host:port that clients are told to use, such as that of a
 	// proxy; the broker's own when empty.
 	Advertised string
+	// AdminPassword makes the broker ask everybody who they are, by SCRAM-SHA-512 or
+	// PLAIN, and let them do only what ACLs allow. KafkaAdmin, who logs in with PLAIN
+	// and this password, may do everything. Without one it asks nobody.
+	AdminPassword string
 	// Progress is told about what takes longer than a moment. May be nil.
 	Progress func(string)
 }
@@ -70,10 +75,20 @@ func (k Kafka) Process(ctx context.Context) (Process, error) {
 				"-Dlog4j2.configurationFile="+filepath.Join(k.Dir, "log4j2.properties"),
 				"-cp", libs, "kafka.Kafka", config), nil
 		},
-		Ready: func(ctx context.Context) error { return KafkaAnswers(ctx, addr) },
+		Ready: func(ctx context.Context) error { return KafkaAnswers(ctx, addr, k.login()...) },
 		// A controlled shutdown: the log is closed and needs no recovery.
 		StopSignal: syscall.SIGTERM,
 	}, nil
+}
+
+// KafkaAdmin is the user that a broker with an AdminPassword knows from its start.
+const KafkaAdmin = "admin"
+
+func (k Kafka) login() []kgo.Opt {
+	if k.AdminPassword == "" {
+		return nil
+	}
+	return []kgo.Opt{kgo.SASL(plain.Auth{User: KafkaAdmin, Pass: k.AdminPassword}.AsMechanism())}
 }
 
 const installJava = "`apt-get install -y openjdk-17-jdk-headless maven` or `brew install openjdk maven` installs it"
@@ -159,14 +174,15 @@ func (k Kafka) configure() (serverProperties string, err error) {
 	}
 	var text strings.Builder
 	values := struct {
-		Port, ControllerPort int
-		Advertised, LogDir   string
-	}{k.Port, k.ControllerPort, cmp.Or(k.Advertised, loopback(k.Port)), filepath.Join(abs, "data")}
+		Port, ControllerPort     int
+		Advertised, LogDir       string
+		AdminUser, AdminPassword string
+	}{k.Port, k.ControllerPort, cmp.Or(k.Advertised, loopback(k.Port)), filepath.Join(abs, "data"), KafkaAdmin, k.AdminPassword}
 	if err := tmpl.Execute(&text, values); err != nil {
 		return "", err
 	}
 	serverProperties = filepath.Join(abs, "server.properties")
-	return serverProperties, os.WriteFile(serverProperties, []byte(text.String()), 0o644)
+	return serverProperties, os.WriteFile(serverProperties, []byte(text.String()), 0o600)
 }
 
 // format gives a new data directory its cluster id. One that has it keeps it,
@@ -184,9 +200,10 @@ func (k Kafka) format(ctx context.Context, java, libs, config string) error {
 	return nil
 }
 
-// KafkaAnswers returns nil when a broker answers a request for metadata.
-func KafkaAnswers(ctx context.Context, addr string) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.RequestRetries(0))
+// KafkaAnswers returns nil when a broker answers a request for metadata of a client
+// with these options, such as a login.
+func KafkaAnswers(ctx context.Context, addr string, opts ...kgo.Opt) error {
+	client, err := kgo.NewClient(append(opts, kgo.SeedBrokers(addr), kgo.RequestRetries(0))...)
 	if err != nil {
 		return fmt.Errorf("kafka client: %w", err)
 	}

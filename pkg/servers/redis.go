@@ -22,6 +22,9 @@ type Redis struct {
 	Port int
 	// MaxMemory in Redis's own notation ("64mb"); empty means no limit.
 	MaxMemory string
+	// ACLFile has the users of the server; the user health may ask for PING without a
+	// password. Without a file everybody may do everything.
+	ACLFile string
 	// Policy is the eviction policy; empty means Redis's default, noeviction.
 	Policy string
 }
@@ -47,7 +50,7 @@ func (r Redis) Process() (Process, error) {
 		About:      "redis-server from " + bin,
 		URL:        "redis://" + addr + "/0",
 		Command:    func(ctx context.Context) (*exec.Cmd, error) { return r.command(ctx, bin) },
-		Ready:      func(ctx context.Context) error { return redisAnswers(ctx, addr) },
+		Ready:      func(ctx context.Context) error { return redisAnswers(ctx, addr, r.ACLFile != "") },
 		StopSignal: syscall.SIGTERM,
 	}, nil
 }
@@ -66,11 +69,14 @@ func (r Redis) command(ctx context.Context, bin string) (*exec.Cmd, error) {
 	if r.Policy != "" {
 		args = append(args, "--maxmemory-policy", r.Policy)
 	}
+	if r.ACLFile != "" {
+		args = append(args, "--aclfile", r.ACLFile)
+	}
 	return exec.CommandContext(context.WithoutCancel(ctx), bin, args...), nil
 }
 
 // redisAnswers speaks one PING by hand: a client library would retry and pool.
-func redisAnswers(ctx context.Context, addr string) error {
+func redisAnswers(ctx context.Context, addr string, asks bool) error {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return err
@@ -81,10 +87,17 @@ func redisAnswers(ctx context.Context, addr string) error {
 			return err
 		}
 	}
-	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+	lines, ping := bufio.NewReader(conn), "PING\r\n"
+	if asks {
+		ping = "AUTH health any\r\n" + ping
+	}
+	if _, err := conn.Write([]byte(ping)); err != nil {
 		return err
 	}
-	line, err := bufio.NewReader(conn).ReadString('\n')
+	line, err := lines.ReadString('\n')
+	if err == nil && asks && line == "+OK\r\n" {
+		line, err = lines.ReadString('\n')
+	}
 	if err != nil {
 		return err
 	}

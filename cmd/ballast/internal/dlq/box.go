@@ -35,7 +35,10 @@ type Box struct {
 }
 
 // sibling is the group's box of another kind for the same topic.
-func (b Box) sibling(kind Kind) string { return b.Topic + "." + b.Group + "." + string(kind) }
+func (b Box) sibling(kind Kind) string { return BoxTopic(b.Topic, b.Group, kind) }
+
+// BoxTopic is the name of a group's box for what was first in topic.
+func BoxTopic(topic, group string, kind Kind) string { return topic + "." + group + "." + string(kind) }
 
 // operators is the consumer group whose offsets say what has been decided.
 func (b Box) operators() string { return kafka.DLQOperators(b.Group) }

@@ -33,6 +33,10 @@ const (
 	maxLetterBytes = 2 << 20
 )
 
+// TransactionPrefix begins the transactional id of whoever moves letters; the name of
+// their box follows.
+const TransactionPrefix = "ballast-dlq."
+
 // ErrTakenOver says that another operator began to work off the same letters,
 // or that this tool stood still for longer than a transaction may.
 var ErrTakenOver = errors.New("another operator has taken these letters over, or this tool stood still for too long: " +
@@ -51,7 +55,7 @@ type stepper struct {
 // newStepper fences whoever else moves letters of the box.
 func (d *Desk) newStepper(ctx context.Context, b Box) (*stepper, error) {
 	client, err := kgo.NewClient(append(append(d.opts, stream.ReplayOptions()...),
-		kgo.TransactionalID("ballast-dlq."+b.Name), kgo.TransactionTimeout(txnTimeout),
+		kgo.TransactionalID(TransactionPrefix+b.Name), kgo.TransactionTimeout(txnTimeout),
 		// The offsets are committed by hand, in the requests of before Kafka 4.0:
 		// the client does not tell whether it follows KIP-890, under which the
 		// broker adds a group to a transaction by itself.

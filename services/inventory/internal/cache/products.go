@@ -16,6 +16,9 @@ import (
 	"example.com/ballast/services/inventory/internal/stock"
 )
 
+// Name is what the keys begin with.
+const Name = "product"
+
 // Products is the cache-aside view of products by SKU.
 type Products struct {
 	cache *cache.Cache[string, stock.Product]
@@ -35,7 +38,7 @@ type Config struct {
 // NewProducts returns a cache in front of the database.
 func NewProducts(cfg Config) (*Products, error) {
 	c, err := cache.New(cache.Config[string, stock.Product]{
-		Name:    "product",
+		Name:    Name,
 		Redis:   cfg.Redis,
 		Logger:  cfg.Logger,
 		Key:     func(sku string) string { return sku },

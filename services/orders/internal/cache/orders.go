@@ -29,6 +29,9 @@ const (
 	staleFor = 10 * time.Minute
 )
 
+// Name is what the keys begin with.
+const Name = "order"
+
 // Orders is the cache-aside view of orders by id.
 type Orders struct {
 	cache *cache.Cache[ids.ID, order.View]
@@ -47,7 +50,7 @@ type Config struct {
 // New returns a cache in front of the database.
 func New(cfg Config) (*Orders, error) {
 	c, err := cache.New(cache.Config[ids.ID, order.View]{
-		Name:    "order",
+		Name:    Name,
 		Redis:   cfg.Redis,
 		Logger:  cfg.Logger,
 		Key:     ids.ID.String,
