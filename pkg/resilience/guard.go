@@ -82,7 +82,7 @@ type Guard struct {
 	budget  budget
 	metrics metrics
 
-	inFlight, rejected atomic.Int64
+	inFlight, rejected, openings atomic.Int64
 }
 
 // New returns a Guard, registered with the global meter.
@@ -126,6 +126,9 @@ func (g *Guard) breakerSettings() gobreaker.Settings {
 		IsExcluded:   func(err error) bool { _, gone := errors.AsType[callerGone](err); return gone },
 		IsSuccessful: func(err error) bool { return err == nil || !g.cfg.Failure(err) },
 		OnStateChange: func(name string, from, to gobreaker.State) {
+			if from == gobreaker.StateClosed {
+				g.openings.Add(1)
+			}
 			say := g.cfg.Logger.Warn
 			if to == gobreaker.StateClosed {
 				say = g.cfg.Logger.Info

@@ -31,7 +31,8 @@ func (g *Guard) measure() error {
 	}
 	g.metrics = m
 	state, inFlight, limit := newDependencyBreakerStateGauge(meter), newDependencyInFlightGauge(meter), newDependencyLimitGauge(meter)
-	rejected := newDependencyRejectedCounter(meter) // by observation: there from the start, with 0
+	// By observation: there from the start, with 0.
+	rejected, openings := newDependencyRejectedCounter(meter), newDependencyBreakerOpeningsCounter(meter)
 	// Not a callback of the instrument: of several with one name, the first alone
 	// would be called, and the other guards would have no state.
 	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
@@ -39,8 +40,9 @@ func (g *Guard) measure() error {
 		o.ObserveInt64(inFlight, g.inFlight.Load(), m.name)
 		o.ObserveInt64(limit, int64(g.cfg.MaxConcurrent), m.name) //nolint:gosec // as many goroutines never are
 		o.ObserveInt64(rejected, g.rejected.Load(), m.name)
+		o.ObserveInt64(openings, g.openings.Load(), m.name)
 		return nil
-	}, state, inFlight, limit, rejected)
+	}, state, inFlight, limit, rejected, openings)
 	return err
 }
 

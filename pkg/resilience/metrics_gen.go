@@ -12,6 +12,9 @@ const (
 	// MetricDependencyBreakerState is a gauge in {state}. State of the circuit breaker: 0 closed, 1 half open, 2 open.
 	//   - dependency: what is called
 	MetricDependencyBreakerState = "dependency.breaker.state"
+	// MetricDependencyBreakerOpenings is a counter in {opening}. How often a circuit breaker that was closed has opened; a probe that failed is no opening.
+	//   - dependency: what is called
+	MetricDependencyBreakerOpenings = "dependency.breaker.openings"
 	// MetricDependencyAttemptDuration is a histogram in s. Time of one attempt to call a dependency.
 	//   - dependency: what is called
 	//   - outcome: error is an answer that is one, open a refusal by the breaker (ok, error, failure, canceled, open)
@@ -43,6 +46,15 @@ const (
 // newDependencyBreakerStateGauge makes the instrument of MetricDependencyBreakerState.
 func newDependencyBreakerStateGauge(m metric.Meter, opts ...metric.Int64ObservableGaugeOption) metric.Int64ObservableGauge {
 	i, err := m.Int64ObservableGauge(MetricDependencyBreakerState, append(opts, metric.WithUnit("{state}"), metric.WithDescription("State of the circuit breaker: 0 closed, 1 half open, 2 open."))...)
+	if err != nil {
+		otel.Handle(err) // The registry has refused what a meter would.
+	}
+	return i
+}
+
+// newDependencyBreakerOpeningsCounter makes the instrument of MetricDependencyBreakerOpenings.
+func newDependencyBreakerOpeningsCounter(m metric.Meter, opts ...metric.Int64ObservableCounterOption) metric.Int64ObservableCounter {
+	i, err := m.Int64ObservableCounter(MetricDependencyBreakerOpenings, append(opts, metric.WithUnit("{opening}"), metric.WithDescription("How often a circuit breaker that was closed has opened; a probe that failed is no opening."))...)
 	if err != nil {
 		otel.Handle(err) // The registry has refused what a meter would.
 	}
