@@ -9,7 +9,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
@@ -59,9 +58,8 @@ func sent(span trace.Span, r *kgo.Record, err error) {
 	if span == nil {
 		return
 	}
-	if err != nil {
-		span.SetStatus(codes.Error, telemetry.ErrorText(err))
-	} else {
+	telemetry.Fail(span, err)
+	if err == nil {
 		span.SetAttributes(semconv.MessagingDestinationPartitionID(strconv.Itoa(int(r.Partition))),
 			semconv.MessagingKafkaOffset(int(r.Offset)))
 	}

@@ -7,7 +7,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
@@ -80,9 +79,7 @@ func endSpans(spans []processing, batch []Record, err error, outcome class) {
 			own = named[s.index]
 		}
 		s.SetAttributes(attribute.Stringer("stream.outcome", outcome))
-		if own != nil {
-			s.SetStatus(codes.Error, telemetry.ErrorText(own))
-		}
+		telemetry.Fail(s, own)
 		s.End()
 	}
 }
@@ -107,9 +104,7 @@ func endSend(span trace.Span, to *kgo.Record, err error) {
 		return
 	}
 	span.SetAttributes(semconv.MessagingKafkaOffset(int(to.Offset)))
-	if err != nil {
-		span.SetStatus(codes.Error, telemetry.ErrorText(err))
-	}
+	telemetry.Fail(span, err)
 	span.End()
 }
 

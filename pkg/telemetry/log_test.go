@@ -220,6 +220,26 @@ func TestSpansAreDiscreet(t *testing.T) {
 	}
 }
 
+// TestAFailedSpanQuotesNothing: the text of an own span is kept, so it is made of
+// what an error says of itself; and what did not fail is not marked.
+func TestAFailedSpanQuotesNothing(t *testing.T) {
+	t.Parallel()
+	kept := tracetest.NewInMemoryExporter()
+	tracer := sdktrace.NewTracerProvider(sdktrace.WithSyncer(discreetSpans{kept})).Tracer("example.com/ballast/pkg/stream")
+	_, number := strconv.Atoi(name)
+	for _, err := range []error{fmt.Errorf("line: %w", number), nil} {
+		_, span := tracer.Start(t.Context(), "work")
+		Fail(span, err)
+		span.End()
+	}
+	want := []sdktrace.Status{{Code: codes.Error, Description: "line: strconv.Atoi: invalid syntax"}, {}}
+	for i, span := range kept.GetSpans() {
+		if span.Status != want[i] {
+			t.Errorf("%+v, want %+v", span.Status, want[i])
+		}
+	}
+}
+
 // TestKeysAreDescribed: a list of keys without reasons soon has every key.
 func TestKeysAreDescribed(t *testing.T) {
 	t.Parallel()

@@ -5,12 +5,22 @@ import (
 	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
 )
+
+// Fail marks the span as failed for err, if there is one, by its ErrorText. It is
+// how all of ours are: what SetStatus is given is kept as it is.
+func Fail(span trace.Span, err error) {
+	if err != nil {
+		span.SetStatus(codes.Error, ErrorText(err)) //nolint:forbidigo // This is the way around it.
+	}
+}
 
 // discreetSpans is the log's rule for spans, on their way out: attributes of
 // known namespaces, and no text of an error that a library has written. Our own
-// spans have theirs from ErrorText.
+// spans have theirs from Fail.
 type discreetSpans struct{ sdktrace.SpanExporter }
 
 func (e discreetSpans) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {

@@ -5,7 +5,6 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
 	"example.com/ballast/pkg/ids"
@@ -34,9 +33,7 @@ func delivering(ctx context.Context, r order.Recorded) func(error) {
 		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithLinks(stream),
 		trace.WithAttributes(attribute.String("order.id", r.Order.String()), attribute.Int64("order.version", r.Version)))
 	return func(err error) {
-		if err != nil {
-			span.SetStatus(codes.Error, telemetry.ErrorText(err))
-		}
+		telemetry.Fail(span, err)
 		span.End()
 	}
 }

@@ -95,7 +95,7 @@ func (e *Executor) call(ctx context.Context, call payment.Call) payment.Result {
 	span.SetAttributes(attribute.Stringer("payment.outcome", result.Outcome))
 	// A decline is an answer; not to know what became of a call is an error.
 	if result.Outcome != payment.Done && result.Outcome != payment.Refused {
-		span.SetStatus(codes.Error, result.Outcome.String()+" "+result.Code)
+		span.SetStatus(codes.Error, result.Outcome.String()+" "+result.Code) //nolint:forbidigo // No error: one of a few words, and a code.
 	}
 	return result
 }
