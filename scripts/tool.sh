@@ -13,7 +13,7 @@ if [ ! -x "$tool" ]; then
     ln -sf "$found" "$tool"
   else
     echo "building $name $version, once: a few minutes" >&2
-    GOBIN=$PWD/.tools GOFLAGS= go install "$module@$version" >&2
+    GOBIN=$PWD/.tools GOFLAGS='' go install "$module@$version" >&2
     mv ".tools/$name" "$tool"
   fi
 fi

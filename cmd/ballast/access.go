@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -90,7 +91,11 @@ The administrator's URL comes from --url-file or from POSTGRES_URL.`,
 
 func urlFrom(file, value string) (string, error) {
 	if file != "" {
-		return access.Passwords(".")(file)
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return "", fmt.Errorf("--url-file: %w", err)
+		}
+		return strings.TrimSpace(string(content)), nil
 	}
 	if value == "" {
 		return "", errors.New("neither --url-file nor POSTGRES_URL says where the server is: want postgres://administrator:password@host:5432/postgres")

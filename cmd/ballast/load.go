@@ -76,12 +76,16 @@ func checkLoad(cfg *load.Config) error {
 }
 
 // fromHome fills in what only the home directory knows: broker, database, processes.
-func fromHome(home stack.Home, cfg *load.Config) error {
-	state, err := home.Running()
-	if err != nil {
+// Of a stack elsewhere the broker is known, and the report leaves out the others.
+func fromHome(home stack.Home, cfg *load.Config) (err error) {
+	if cfg.Brokers, cfg.Login, err = atKafka(home, nil); err != nil {
 		return err
 	}
-	if cfg.Brokers, cfg.Login, err = atKafka(home, nil); err != nil {
+	state, err := home.Load()
+	if errors.Is(err, stack.ErrNoStack) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	if cfg.Postgres, err = home.PostgresURL("orders"); err != nil {

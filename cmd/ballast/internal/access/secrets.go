@@ -18,6 +18,7 @@ import (
 // Secrets is a directory with everything that must not be known:
 //
 //	kafka/USER                       passwords at Kafka
+//	kafka/server.jaas                how its brokers know the administrator
 //	postgres/ROLE, postgres/ROLE.url passwords at PostgreSQL, and URLs with them
 //	redis/SERVICE, SERVICE.url, .acl passwords at Redis, URLs, ACL files
 //	keys/jwt.pem, keys/jwt.pub.pem   what signs tokens, and what checks them
@@ -46,8 +47,11 @@ func (s Secrets) Make(out io.Writer) error {
 	}
 	var errs []error
 	for _, user := range Users() {
-		_, err := s.password(out, "kafka", user)
+		password, err := s.password(out, "kafka", user)
 		errs = append(errs, err)
+		if err == nil && user == Admin {
+			errs = append(errs, s.derive(out, jaas(user, password), "kafka", "server.jaas"))
+		}
 	}
 	errs = append(errs, s.postgres(out), s.redis(out), s.keys(out))
 	for _, name := range []string{"provider_api_key", "webhook_secret"} {
@@ -55,6 +59,14 @@ func (s Secrets) Make(out io.Writer) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// jaas is a broker's file of log-ins: SCRAM users are in its own log, and before there
+// are any it knows the administrator by PLAIN.
+func jaas(admin, password string) string {
+	const module = "  org.apache.kafka.common.security."
+	return "KafkaServer {\n" + module + "scram.ScramLoginModule required;\n" +
+		module + "plain.PlainLoginModule required user_" + admin + "=\"" + password + "\";\n};\n"
 }
 
 func (s Secrets) postgres(out io.Writer) error {

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Runs the platform by docker compose, and says in words what is in the way.
+#
+#   scripts/compose.sh up          secrets where they are missing, images, everything healthy
+#   scripts/compose.sh down        stop; the data stays
+#   scripts/compose.sh logs        follow what all say
+#   scripts/compose.sh replay CSV [FLAG...]
+#                                  place a shop's order history, compare the books
+#
+# COMPOSE_PROFILES, TELEMETRY, SERVERS and the *_PORT of docker-compose.yml are taken
+# from the environment, or from a file .env.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+secrets=deploy/compose/secrets
+
+die() { echo "compose: $*" >&2; exit 1; }
+
+check_docker() {
+  command -v docker >/dev/null ||
+    die "no docker here: https://docs.docker.com/engine/install has it, and 'make run' starts the platform without"
+  docker compose version >/dev/null 2>&1 ||
+    die "docker has no compose plugin: https://docs.docker.com/compose/install"
+  docker info >/dev/null 2>&1 ||
+    die "the docker daemon does not answer: is it running, and may $(id -un) talk to it? 'docker info' says more"
+}
+
+# A port that is taken would be found out by docker, after minutes of building.
+check_ports() {
+  [ -z "$(docker compose ps --quiet)" ] || return 0
+  local line port taken=()
+  while read -r line; do
+    port=${line//[!0-9]/}
+    if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then taken+=("$port"); fi
+  done < <(docker compose config | grep -E '^ +published: ')
+  ((${#taken[@]} == 0)) ||
+    die "taken on 127.0.0.1: ${taken[*]}. Stop what listens there ('make down' if it is 'make run'), or choose others: ORDERS_PORT=9080 make compose-up; docker-compose.yml has the names"
+}
+
+# What is there stays as it is. The directory is its owner's alone; the files in it are
+# readable to the containers that are given one, whoever they run as.
+make_secrets() {
+  mkdir -p "$secrets"
+  docker run --rm --network none --read-only --user "$(id -u):$(id -g)" --volume "$PWD/$secrets:/secrets" \
+    "ballast/ballast:${TAG:-dev}" access secrets --dir /secrets --mode 444 | { grep -v '^kept' || true; }
+  chmod 700 "$secrets"
+}
+
+up() {
+  check_ports
+  REVISION=$(git rev-parse HEAD 2>/dev/null || echo unknown)
+  VERSION=$(git describe --always --dirty 2>/dev/null || echo dev)
+  export REVISION VERSION
+  docker compose build
+  make_secrets
+  docker compose up --detach --wait
+}
+
+command=${1:-help}
+(($# == 0)) || shift
+case $command in
+  up) check_docker && up ;;
+  down) check_docker && docker compose --profile '*' down "$@" ;;
+  logs) check_docker && docker compose --profile '*' logs --follow --tail 100 "$@" ;;
+  replay)
+    check_docker
+    csv=${1:?"want a file in the UCI Online Retail format, plain or .gz"}
+    [ -f "$csv" ] || die "$csv is not there: want a file in the UCI Online Retail format, plain or .gz"
+    up
+    docker compose run --rm --volume "$(realpath "$csv"):/history:ro" ballast replay --csv /history "${@:2}" ;;
+  *) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2 ;;
+esac
