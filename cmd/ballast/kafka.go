@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 
+	"example.com/ballast/cmd/ballast/internal/access"
 	"example.com/ballast/cmd/ballast/internal/stack"
 	"example.com/ballast/pkg/config"
 	"example.com/ballast/pkg/kafka"
@@ -27,5 +28,8 @@ func atKafka(home stack.Home, said []string) (brokers []string, login kafka.Logi
 	if err != nil {
 		return nil, login, fmt.Errorf("neither --brokers nor KAFKA_BROKERS says where Kafka is: %w", err)
 	}
-	return state.Endpoints.Kafka, login, nil
+	if login.User == "" {
+		login, err = home.KafkaLogin(state, access.Operator)
+	}
+	return state.Endpoints.Kafka, login, err
 }

@@ -51,6 +51,7 @@ All other variables reach the services: LOG_LEVEL=debug ballast up.`,
 	flags := cmd.Flags()
 	flags.IntVar(&o.PortBase, "port-base", stack.DefaultPortBase, "orders listens on this port, all else above it")
 	flags.StringVar(&o.Broker, "broker", "kfake", "kfake, or apache for a real Apache Kafka (needs Java; Maven or KAFKA_HOME)")
+	flags.BoolVar(&o.Secure, "secure", false, "Kafka and Redis ask who one is, and everybody has only the rights that they need (with --broker apache)")
 	flags.IntVar(&o.Replicas, "replicas", 1, "processes of each service; orders, say, become orders-1 and orders-2")
 	flags.BoolVar(&o.Proxied, "proxied", false, "put a proxy (toxiproxy) before every dependency, for faults of the network")
 	flags.BoolVar(&o.Observability, "observability", false, "start Prometheus and an OpenTelemetry collector too (scripts/observability.sh builds them)")

@@ -40,11 +40,16 @@ func (s Secrets) Make(out io.Writer) error {
 	if strings.Count(s.Redis, "%s") > 1 || strings.Count(s.Redis, "%") != strings.Count(s.Redis, "%s") {
 		return fmt.Errorf("--redis %s: want host:port, with %%s where the name of the service is", s.Redis)
 	}
-	for _, dir := range []string{"", "kafka", "postgres", "redis", "keys"} {
-		if err := os.MkdirAll(filepath.Join(s.Dir, dir), 0o700); err != nil {
-			return fmt.Errorf("directory of secrets (--dir): %w", err)
-		}
+	errs := []error{s.MakeUsers(out), s.postgres(out), s.keys(out)}
+	for _, name := range []string{"provider_api_key", "webhook_secret"} {
+		_, err := s.password(out, name)
+		errs = append(errs, err)
 	}
+	return errors.Join(errs...)
+}
+
+// MakeUsers is Make for those of Kafka and Redis alone.
+func (s Secrets) MakeUsers(out io.Writer) error {
 	var errs []error
 	for _, user := range Users() {
 		password, err := s.password(out, "kafka", user)
@@ -53,12 +58,7 @@ func (s Secrets) Make(out io.Writer) error {
 			errs = append(errs, s.derive(out, jaas(user, password), "kafka", "server.jaas"))
 		}
 	}
-	errs = append(errs, s.postgres(out), s.redis(out), s.keys(out))
-	for _, name := range []string{"provider_api_key", "webhook_secret"} {
-		_, err := s.password(out, name)
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.redis(out))...)
 }
 
 // jaas is a broker's file of log-ins: SCRAM users are in its own log, and before there
@@ -142,6 +142,9 @@ func (s Secrets) derive(out io.Writer, content string, elem ...string) error {
 	before, err := os.ReadFile(file)
 	if err == nil && string(before) == content {
 		return say(out, "kept", s.Dir, file)
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return fmt.Errorf("directory of secrets (--dir): %w", err)
 	}
 	said := "made"
 	if err == nil {

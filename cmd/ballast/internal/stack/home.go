@@ -111,6 +111,8 @@ type Endpoints struct {
 	Admin map[string]string `json:"admin,omitempty"`
 	// Kafka has the brokers as host:port.
 	Kafka []string `json:"kafka,omitempty"`
+	// Secure says that Kafka and Redis ask who one is.
+	Secure bool `json:"secure,omitempty"`
 	// Postgres is host:port of the cluster; see Home.PostgresURL.
 	Postgres string `json:"postgres,omitempty"`
 	// Redis has the URL by service.

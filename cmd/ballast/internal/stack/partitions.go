@@ -19,7 +19,11 @@ const sharedTopic = "orders.events"
 // since more would send a key's next records past those that wait; a replica
 // beyond them answers calls and consumes nothing.
 func (u *upper) partition(ctx context.Context) error {
-	client, err := kgo.NewClient(kafka.Options(u.endpoints.Kafka, "ballast-up")...)
+	login, err := u.adminLogin()
+	if err != nil {
+		return err
+	}
+	client, err := kgo.NewClient(append(kafka.Options(u.endpoints.Kafka, "ballast-up"), login.Options()...)...)
 	if err != nil {
 		return fmt.Errorf("kafka client: %w", err)
 	}

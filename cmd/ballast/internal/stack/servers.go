@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -119,8 +120,13 @@ func (u *upper) kafka(ctx context.Context) (*Child, error) {
 	advertised := u.through("kafka", local(port))
 	u.endpoints.Kafka = []string{advertised}
 	if u.Broker == "apache" {
+		login, err := u.adminLogin()
+		if err != nil {
+			return nil, err
+		}
 		p, err := servers.Kafka{
-			Dir: u.Home.Path("kafka-apache"), Port: port, Advertised: advertised, ControllerPort: u.layout.KafkaController(),
+			AdminPassword: string(login.Password),
+			Dir:           u.Home.Path("kafka-apache"), Port: port, Advertised: advertised, ControllerPort: u.layout.KafkaController(),
 			Progress: func(line string) { u.console.Printf("%s", line) },
 		}.Process(ctx)
 		if err != nil {
@@ -144,9 +150,15 @@ func (u *upper) kafka(ctx context.Context) (*Child, error) {
 
 func (u *upper) redis(service string, port int) (Child, error) {
 	name := "redis-" + service
-	p, err := servers.Redis{
-		Name: name, Dir: u.Home.Path(name), Port: port, MaxMemory: redisMemory, Policy: redisPolicy,
-	}.Process()
+	describe := servers.Redis{Name: name, Dir: u.Home.Path(name), Port: port, MaxMemory: redisMemory, Policy: redisPolicy}
+	if u.Secure {
+		var err error
+		// Redis reads it from its own directory.
+		if describe.ACLFile, err = filepath.Abs(u.Home.Path("secrets", "redis", service+".acl")); err != nil {
+			return Child{}, err
+		}
+	}
+	p, err := describe.Process()
 	if errors.Is(err, exec.ErrNotFound) {
 		return Child{
 			Name:  name,

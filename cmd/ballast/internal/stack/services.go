@@ -47,11 +47,15 @@ func (u *upper) services() ([]Child, error) {
 		"WEBHOOK_SECRET": webhookSecret,
 	})}
 	for i, name := range services {
+		redis, err := u.redisURL(name)
+		if err != nil {
+			return nil, err
+		}
 		env := map[string]string{
 			"POSTGRES_URL_FILE":           u.Home.urlFile(name + "_app"),
 			"POSTGRES_MIGRATION_URL_FILE": u.Home.urlFile(name + "_owner"),
 			"KAFKA_BROKERS":               strings.Join(u.endpoints.Kafka, ","),
-			"REDIS_URL":                   u.throughURL("redis-"+name, u.endpoints.Redis[name]),
+			"REDIS_URL":                   redis,
 			"JWT_PUBLIC_KEY_FILE":         u.Home.PublicKeyFile(),
 		}
 		if name == "payments" {
@@ -59,6 +63,7 @@ func (u *upper) services() ([]Child, error) {
 			env["PROVIDER_API_KEY"] = apiKey
 			env["WEBHOOK_SECRET"] = webhookSecret
 		}
+		u.secured(name, env)
 		children = append(children, u.replicas(i, env)...)
 	}
 	u.endpoints.Orders = localURL(u.layout.Service(0, 0))

@@ -26,6 +26,8 @@ type Options struct {
 	Replicas int
 	// Proxied puts a proxy before every dependency, for faults of the network.
 	Proxied bool
+	// Secure gives everybody a user at Kafka and Redis, with the rights that they need.
+	Secure bool
 	// ServersOnly leaves out the services: for those who run them in a debugger.
 	ServersOnly bool
 	// Observability starts what looks at the stack, as far as it is installed.
@@ -135,8 +137,8 @@ func (u *upper) check() error {
 	if u.Proxied && len(u.External.KafkaBrokers) > 0 {
 		return errors.New("--proxied: a broker that is there already names its own address to clients, which go past any proxy: unset KAFKA_BROKERS")
 	}
-	if u.ServersOnly {
-		return nil
+	if err := u.checkSecure(); err != nil || u.ServersOnly {
+		return err
 	}
 	for _, name := range append([]string{"provider"}, services[:]...) {
 		file := filepath.Join(u.Binaries, name)
@@ -149,6 +151,9 @@ func (u *upper) check() error {
 
 // start brings everything up, tier by tier.
 func (u *upper) start(ctx context.Context) error {
+	if err := u.users(); err != nil {
+		return err
+	}
 	children, err := u.servers(ctx)
 	if err != nil {
 		return err
@@ -185,6 +190,9 @@ func (u *upper) start(ctx context.Context) error {
 		if err := u.partition(ctx); err != nil {
 			return err
 		}
+	}
+	if err := u.rights(ctx); err != nil {
+		return err
 	}
 	if err := u.sup.Start(ctx, later...); err != nil {
 		return err
