@@ -8,8 +8,8 @@
 # a list of what is inside beside the image; `go version -m` reads it from a binary.
 FROM golang:1.26.8-trixie AS build
 WORKDIR /src
-# Volumes are mounted here: a new one takes the owner of the directory.
-RUN mkdir -p /state/book /state/home
+# Volumes are mounted here: a new one takes owner and content of the directory.
+RUN mkdir -p /state/book /state/home && echo '{}' > /state/home/flags.json
 COPY . .
 # Modules and compiled packages outlive a build, whatever has changed in the source.
 # The linker drops symbols, which no stack trace needs, and paths of this machine.

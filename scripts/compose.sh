@@ -6,6 +6,8 @@
 #   scripts/compose.sh logs        follow what all say
 #   scripts/compose.sh replay CSV [FLAG...]
 #                                  place a shop's order history, compare the books
+#   scripts/compose.sh backup DIR  stop, copy every volume and the secrets, go on
+#   scripts/compose.sh restore DIR back to that copy; what was there since is lost
 #
 # COMPOSE_PROFILES, TELEMETRY, SERVERS and the *_PORT of docker-compose.yml are taken
 # from the environment, or from a file .env.
@@ -55,17 +57,55 @@ up() {
   docker compose up --detach --wait
 }
 
+# in_volume VOLUME DIR COMMAND runs a command as root with the volume at /volume and
+# the directory at /copy, in an image that has a shell and is here anyway.
+in_volume() {
+  docker run --rm --user root --network none --volume "ballast_$1:/volume" --volume "$2:/copy" --entrypoint bash \
+    "$(docker compose config --images postgres | head -n 1)" -c "$3"
+}
+
+# Everything of one moment: what the database says, what is under way in Kafka and what
+# the provider has booked belong together. So all of it stands still meanwhile.
+backup() {
+  local dir volume
+  (umask 077 && mkdir -p "$1")
+  dir=$(realpath "$1")
+  [ -z "$(ls -A "$dir")" ] || die "$dir is not empty: want a new directory for each copy"
+  docker compose --profile '*' stop
+  for volume in $(docker compose config --volumes); do
+    in_volume "$volume" "$dir" "tar -C /volume -czf /copy/$volume.tgz ."
+  done
+  (umask 077 && tar -C "$secrets" -czf "$dir/secrets.tgz" .)
+  docker compose up --detach --wait
+  du -sh "$dir"
+}
+
+restore() {
+  local dir volume
+  dir=$(realpath "$1")
+  [ -f "$dir/secrets.tgz" ] || die "$dir has no copy: 'scripts/compose.sh backup DIR' makes one"
+  docker compose --profile '*' down --volumes
+  # The passwords are in the copies of the servers, too.
+  rm -rf "$secrets" && (umask 077 && mkdir -p "$secrets") && tar -C "$secrets" -xzf "$dir/secrets.tgz"
+  docker compose create
+  for volume in $(docker compose config --volumes); do
+    in_volume "$volume" "$dir" "find /volume -mindepth 1 -delete && tar -C /volume -xzf /copy/$volume.tgz"
+  done
+  docker compose up --detach --wait
+}
+
 command=${1:-help}
-(($# == 0)) || shift
 case $command in
   up) check_docker && up ;;
-  down) check_docker && docker compose --profile '*' down "$@" ;;
-  logs) check_docker && docker compose --profile '*' logs --follow --tail 100 "$@" ;;
+  down) check_docker && docker compose --profile '*' down ;;
+  logs) check_docker && docker compose --profile '*' logs --follow --tail 100 ;;
   replay)
     check_docker
-    csv=${1:?"want a file in the UCI Online Retail format, plain or .gz"}
+    csv=${2:?"want a file in the UCI Online Retail format, plain or .gz"}
     [ -f "$csv" ] || die "$csv is not there: want a file in the UCI Online Retail format, plain or .gz"
     up
-    docker compose run --rm --volume "$(realpath "$csv"):/history:ro" ballast replay --csv /history "${@:2}" ;;
-  *) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2 ;;
+    docker compose run --rm --volume "$(realpath "$csv"):/history:ro" ballast replay --csv /history "${@:3}" ;;
+  backup) check_docker && backup "${2:?want a new directory}" ;;
+  restore) check_docker && restore "${2:?want a directory that backup has made}" ;;
+  *) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
