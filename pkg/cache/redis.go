@@ -93,6 +93,8 @@ func Open(address string) (*redis.Client, error) {
 	// Messages about maintenance exist in hosted Redis only; asking for them costs
 	// an error at every connection elsewhere.
 	opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	// Nor is the client's name told at each connection: a user has no right to.
+	opts.DisableIdentity = true
 	client := redis.NewClient(opts)
 	if err := redisotel.InstrumentTracing(client, redisotel.WithTracerProvider(onlyWithin{otel.GetTracerProvider()}), redisotel.WithDBStatement(false), redisotel.WithCallerEnabled(false)); err != nil {
 		return nil, fmt.Errorf("redis tracing: %w", err)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -74,6 +75,12 @@ func (k Kafka) Apply(ctx context.Context, services []Service, out io.Writer) err
 		if err := errors.Join(add(ctx, client, missing), drop(ctx, client, extra)); err != nil {
 			return explain(err)
 		}
+		if err := settled(ctx, "rights", func() (bool, error) {
+			have, err := existing(ctx, client)
+			return !slices.ContainsFunc(missing, func(r Right) bool { return !slices.Contains(have, r.acl()) }), err
+		}); err != nil {
+			return err
+		}
 	}
 	return printRights(out, want, missing, extra, k.DryRun)
 }
@@ -107,7 +114,36 @@ func (k Kafka) users(ctx context.Context, client *kgo.Client, out io.Writer) err
 	if err != nil {
 		return fmt.Errorf("make users: %w", err)
 	}
+	for _, u := range upserts {
+		if err := settled(ctx, "user "+u.User, func() (bool, error) { return k.opens(ctx, u.User, u.Password) }); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// A broker hears of a change a moment after the controller has taken it. Who comes
+// next must not be refused for that: it would take the refusal for good.
+const (
+	settleTimeout = 10 * time.Second
+	settleStep    = 50 * time.Millisecond
+)
+
+// settled waits until a broker knows what was changed.
+func settled(ctx context.Context, what string, known func() (bool, error)) error {
+	deadline := time.After(settleTimeout)
+	for {
+		if ok, err := known(); ok || err != nil {
+			return err
+		}
+		select {
+		case <-time.After(settleStep):
+		case <-deadline:
+			return fmt.Errorf("%s: the brokers took the change and don't know of it after %s", what, settleTimeout)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // opens says whether the password is the one that the brokers know. They keep no
