@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,19 +19,38 @@ import (
 func toxiproxyCommand() *cobra.Command {
 	var listen string
 	var proxies []string
+	var ask bool
 	cmd := &cobra.Command{
 		Use:    "toxiproxy",
 		Short:  "Run the proxies that network faults are made with (a child of up)",
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if ask {
+				return askToxiproxy(cmd.Context(), listen)
+			}
 			return runToxiproxy(cmd.Context(), listen, proxies)
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "", "host:port of the API that takes faults")
+	cmd.Flags().BoolVar(&ask, "ask", false, "ask the API at --listen whether it answers, and run nothing: a health check")
 	// Not a slice flag: that would split at the commas.
 	cmd.Flags().StringArrayVar(&proxies, "proxy", nil, "name,listen,upstream of a proxy, may be repeated")
 	return cmd
+}
+
+func askToxiproxy(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/version", nil)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	return res.Body.Close()
 }
 
 func runToxiproxy(ctx context.Context, listen string, proxies []string) error {

@@ -23,10 +23,19 @@ const budget = 2 << 30
 // profiles are what a person may ask for; the last is everything at once.
 var profiles = [][]string{nil, {"replicas"}, {"observability"}, {"chaos"}, {"load"}, {"tool"}, {"*"}}
 
-// load reads the file as docker compose does: merged, interpolated, validated.
 func load(t *testing.T, profiles ...string) *types.Project {
 	t.Helper()
-	options, err := cli.NewProjectOptions([]string{filepath.Join(root, "docker-compose.yml")}, cli.WithProfiles(profiles))
+	return loadFiles(t, []string{"docker-compose.yml"}, profiles...)
+}
+
+// loadFiles reads files as docker compose does: merged, interpolated, validated.
+func loadFiles(t *testing.T, files []string, profiles ...string) *types.Project {
+	t.Helper()
+	paths := make([]string, len(files))
+	for i, file := range files {
+		paths[i] = filepath.Join(root, file)
+	}
+	options, err := cli.NewProjectOptions(paths, cli.WithProfiles(profiles))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +131,7 @@ func TestEveryServiceIsAskedHowItIs(t *testing.T) {
 		return !s.HealthCheck.Disable
 	}
 	for _, s := range project.Services {
-		if !job(s) && !asked(s) && !unaskable[s.Name] && !strings.HasPrefix(s.Name, "chaos-") {
+		if !job(s) && !asked(s) && !unaskable[s.Name] {
 			t.Errorf("nobody asks %s how it is", s.Name)
 		}
 		for name, d := range s.DependsOn {
@@ -189,6 +198,20 @@ func bytesOf(size string) (types.UnitBytes, error) {
 	var b types.UnitBytes
 	err := b.DecodeMapstructure(strings.ReplaceAll(strings.ToLower(size), "ib", "b"))
 	return b, err
+}
+
+// TestEveryClientOfKafkaSpeaksTLS: under the overlay the broker takes nothing else.
+func TestEveryClientOfKafkaSpeaksTLS(t *testing.T) {
+	t.Parallel()
+	for _, s := range loadFiles(t, []string{"docker-compose.yml", "docker-compose.tls.yml"}, "*").Services {
+		// The one tool that talks to HTTP alone has the broker's address like all tools.
+		if s.Environment["KAFKA_BROKERS"] == nil || s.Name == "catalogue" {
+			continue
+		}
+		if s.Environment["KAFKA_TLS_CA_FILE"] == nil {
+			t.Errorf("%s talks to Kafka in the clear", s.Name)
+		}
+	}
 }
 
 // TestServicesMayDrain: docker kills later than a service gives up.
