@@ -12,10 +12,8 @@ WORKDIR /src
 RUN mkdir -p /state/book /state/home && echo '{}' > /state/home/flags.json
 COPY . .
 # Modules and compiled packages outlive a build, whatever has changed in the source.
-# The linker drops symbols, which no stack trace needs, and paths of this machine.
-ENV CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false '-ldflags=-s -w'"
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    scripts/build.sh ./cmd/ballast ./services/...
+    scripts/build.sh --image ./cmd/ballast ./services/...
 
 FROM gcr.io/distroless/static-debian13:nonroot
 ARG BINARY
