@@ -35,19 +35,13 @@ func TestLeastPrivilegeIsEnough(t *testing.T) {
 			t.Errorf("the order is %s", o.GetStatus())
 		}
 	}
-	do := func(args ...string) {
-		t.Helper()
-		if out, err := p.run(args...); err != nil {
-			t.Fatalf("%v: %v\n%s", args, err, out)
-		}
-	}
 	confirmed(place("1"))
 
-	do("flag", "set", "payments.fault-handler-panic", "true")
+	p.panics(true)
 	faulty := place("2")
 	eventually(t, "the command is dead-lettered", func() bool { return p.letters("list", "--group", "payments") == 1 })
-	do("flag", "unset", "payments.fault-handler-panic")
-	do("dlq", "replay", "--group", "payments", "--yes")
+	p.panics(false)
+	p.must("dlq", "replay", "--group", "payments", "--yes")
 	confirmed(faulty)
 
 	state, err := p.home.Running()
@@ -68,10 +62,10 @@ func TestLeastPrivilegeIsEnough(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "what can't be read is dead-lettered", func() bool { return p.letters("list") == 1 })
-	do("dlq", "discard", "--reason", "a test", "--by", "ada", "--yes")
+	p.must("dlq", "discard", "--reason", "a test", "--by", "ada", "--yes")
 	if open, discarded := p.letters("list"), p.letters("list", "--discarded"); open != 0 || discarded != 1 {
 		t.Errorf("%d open and %d discarded letters, want 0 and 1", open, discarded)
 	}
-	do("order", "show", faulty)
-	do("reconcile")
+	p.must("order", "show", faulty)
+	p.must("reconcile")
 }
