@@ -21,8 +21,8 @@ func TestKafkaConfigures(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, want := range []string{
-			"listeners=PLAINTEXT://127.0.0.1:1234,CONTROLLER://127.0.0.1:1235\n",
-			"advertised.listeners=PLAINTEXT://127.0.0.1:9,CONTROLLER://127.0.0.1:1235\n",
+			"listeners=CLIENTS://127.0.0.1:1234,CONTROLLER://127.0.0.1:1235\n",
+			"advertised.listeners=CLIENTS://127.0.0.1:9,CONTROLLER://127.0.0.1:1235\n",
 			"controller.quorum.bootstrap.servers=127.0.0.1:1235\n",
 			"log.dirs=" + k.Dir + "/data\n",
 		} {

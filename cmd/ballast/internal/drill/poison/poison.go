@@ -33,7 +33,8 @@ type Config struct {
 	// Rounds of a calm and a poisoned stretch.
 	Rounds int
 	// Ratio is how many times the p99 of a calm stretch that of a poisoned one may
-	// be.
+	// be. With 0 nothing is judged that a busy machine decides: neither times nor how
+	// often the provider was asked again.
 	Ratio float64
 	// Seed of the order in which the poison comes.
 	Seed uint64

@@ -143,6 +143,9 @@ func (p *play) reportOrders(ctx context.Context) error {
 	}
 	p.report.Tables = append(p.report.Tables, table)
 	p.report.Check(good > 0 && unconfirmed == 0, "every good order is confirmed", "%d of %d; the panics struck %d others", good, good+unconfirmed, struck)
+	if p.cfg.Ratio == 0 {
+		return nil
+	}
 	calm, poisoned := drill.Quantile(all[false], .99), drill.Quantile(all[true], .99)
 	ratio := float64(poisoned) / float64(max(calm, 1))
 	p.report.Check(calm > 0 && ratio < p.cfg.Ratio, fmt.Sprintf("their p99 is less than %.3g times that of calm stretches", p.cfg.Ratio),
