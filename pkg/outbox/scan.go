@@ -17,20 +17,32 @@ func (r *Relay) scan(ctx context.Context) error {
 	const every, share = time.Second, 10 // At most a tenth of the time.
 	for {
 		began := time.Now()
-		if err := r.scanOnce(ctx); err != nil && ctx.Err() == nil {
+		below, err := r.scanOnce(ctx)
+		if err != nil && ctx.Err() == nil {
 			r.Logger.WarnContext(ctx, "outbox not scanned", "error", err)
 		}
 		took := time.Since(began)
 		r.metrics.scan.Record(ctx, took.Seconds())
+		next := time.After(max(every, share*took) - took)
+		if len(below) > 0 && r.epoch.Load() > 0 {
+			select {
+			case r.late <- below:
+			case <-ctx.Done():
+				return nil
+			case <-next: // The loop waits for Kafka; the next scan will tell it.
+				continue
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(max(every, share*took) - took):
+		case <-next:
 		}
 	}
 }
 
-func (r *Relay) scanOnce(ctx context.Context) error {
+// scanOnce returns the rows below the loop's hint.
+func (r *Relay) scanOnce(ctx context.Context) (below []int64, err error) {
 	const scan = `
 		select count(*),
 			coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8,
@@ -39,7 +51,6 @@ func (r *Relay) scanOnce(ctx context.Context) error {
 	var (
 		depth, open int64
 		age         float64
-		below       []int64
 	)
 	unacked := r.unacked.Load()
 	b := &pgx.Batch{}
@@ -49,7 +60,7 @@ func (r *Relay) scanOnce(ctx context.Context) error {
 	b.Queue(scan, r.hint.Load()).QueryRow(func(row pgx.Row) error { return row.Scan(&depth, &age, &below) })
 	b.Queue(`select count(*) from outbox_dead where decision is null`).QueryRow(func(row pgx.Row) error { return row.Scan(&open) })
 	if err := r.Pool.SendBatch(ctx, b).Close(); err != nil {
-		return err
+		return nil, err
 	}
 	r.depth.Store(max(0, depth-unacked))
 	if depth <= unacked {
@@ -57,14 +68,7 @@ func (r *Relay) scanOnce(ctx context.Context) error {
 	}
 	r.age.Store(int64(max(0, age) * float64(time.Second)))
 	r.deadOpen.Store(open)
-	if len(below) > 0 && r.epoch.Load() > 0 {
-		select {
-		case r.late <- below:
-		case <-ctx.Done():
-		case <-time.After(time.Second): // The loop waits for Kafka; the next scan will tell it.
-		}
-	}
-	return nil
+	return below, nil
 }
 
 // channel is the name for LISTEN and NOTIFY, which PostgreSQL keeps apart by
