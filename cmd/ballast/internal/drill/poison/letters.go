@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -52,6 +53,15 @@ func (c *collector) await(ctx context.Context, within time.Duration, enough func
 
 // missing is how much of what was injected is in no DLQ yet.
 func (p *play) missing() int { return len(p.injected) - len(p.letters.marks) }
+
+// stranded tells whether payments has given up an order of the traffic, which can
+// be cancelled then. With few orders, the first may be some time in coming.
+func (p *play) stranded(ctx context.Context) bool {
+	return slices.ContainsFunc(p.letters.byDLQ[kafka.DLQTopic("payments.commands", "payments")], func(r *kgo.Record) bool {
+		_, known := p.injected[mark(r)]
+		return !known && p.strikes(ctx, "payments", string(r.Key))
+	})
+}
 
 // verdicts on the letters of one feed.
 type verdicts struct {

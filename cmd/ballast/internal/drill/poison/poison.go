@@ -171,7 +171,7 @@ func (p *play) poison(ctx context.Context) error {
 	if err := p.stretch(ctx, true, func() error { return p.inject(ctx, batch) }); err != nil {
 		return err
 	}
-	p.letters.await(ctx, giveUpWithin, func() bool { return p.missing() == 0 })
+	p.letters.await(ctx, giveUpWithin, func() bool { return p.missing() == 0 && p.stranded(ctx) })
 	return p.panics(ctx, false)
 }
 
