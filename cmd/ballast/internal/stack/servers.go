@@ -29,7 +29,9 @@ var postgresSettings = map[string]string{
 	"work_mem":             "4MB",
 	"maintenance_work_mem": "64MB",
 	// Checkpoints further apart than the default write fewer full pages.
-	"max_wal_size":            "2GB",
+	"max_wal_size": "2GB",
+	// A plan that was cached while a table was empty stays until the table is analyzed.
+	"autovacuum_naptime":      "5s",
 	"log_line_prefix":         "%m [%p] %u@%d ",
 	"log_lock_waits":          "on",
 	"log_min_error_statement": "panic",

@@ -99,11 +99,17 @@ func (s *Store) price(p order.Placement, products map[string]order.Product, at t
 	return n, nil
 }
 
+// selectByKey leaves the planner nothing but the two keys: of a plain join it made,
+// while the tables were new, a plan that read every first event there is.
 const selectByKey = `
-SELECT o.customer_id, o.idempotency_key, e.order_id, e.version, e.type, e.data, e.occurred_at
+SELECT k.customer_id, k.idempotency_key, e.*
 FROM unnest(@customers::text[], @keys::text[]) AS k (customer_id, idempotency_key)
-JOIN orders o USING (customer_id, idempotency_key)
-JOIN order_events e ON e.order_id = o.order_id AND e.version = 1`
+CROSS JOIN LATERAL (
+    SELECT order_id FROM orders WHERE customer_id = k.customer_id AND idempotency_key = k.idempotency_key OFFSET 0
+) AS o
+CROSS JOIN LATERAL (
+    SELECT order_id, version, type, data, occurred_at FROM order_events WHERE order_id = o.order_id AND version = 1 OFFSET 0
+) AS e`
 
 const selectProducts = `
 SELECT sku, currency, price_minor, version, deleted FROM products WHERE sku = ANY(@skus::text[])`

@@ -54,10 +54,11 @@ func (s *Store) Notice(ctx context.Context, notices []payment.Notice, within tim
 const sqlHasten = `
 	with notice as (
 		select * from unnest(@orders::uuid[], @intents::text[]) with ordinality as n (order_id, intent_id, place)
-	), due as ( -- Locked in the order of the keys, as every writer does.
-		select p.order_id from payments p
-		where p.order_id = any(@orders::uuid[]) and p.status in ('PENDING', 'VOIDING')
-		order by p.order_id for no key update
+	), due as ( -- Locked in the order of the keys, as every writer does; found by them, and not among all that is open.
+		select p.order_id from (select distinct order_id from notice order by order_id) as n cross join lateral (
+			select order_id, status from payments where order_id = n.order_id offset 0 for no key update
+		) as p
+		where p.status in ('PENDING', 'VOIDING')
 	), hastened as (
 		update payments p set lease_until = now() + @within::interval
 		from due, notice n
