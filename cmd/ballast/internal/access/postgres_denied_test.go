@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,13 +60,13 @@ func startRoles(t *testing.T) *roles {
 			t.Fatal(err)
 		}
 	}
-	// As it was made once, when the right to every table that was to come went with the
-	// database: migrations must take that back.
-	once := "ALTER DEFAULT PRIVILEGES FOR ROLE payments_owner IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO payments_app"
-	if err := r.sql("payments_owner", "payments", once)(); err != nil {
-		t.Fatal(err)
-	}
 	for _, name := range Names() {
+		// As it was made once, when the right to every table that was to come went with the
+		// database: migrations must take that back.
+		once := "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO " + name + "_app"
+		if err := r.sql(name+"_owner", name, once)(); err != nil {
+			t.Fatal(err)
+		}
 		migrations := os.DirFS("../../../../services/" + name + "/internal/postgres/migrations")
 		if err := pg.Migrate(t.Context(), r.url(name+"_owner", name, ""), migrations, slog.New(slog.DiscardHandler)); err != nil {
 			t.Fatal(err)
@@ -153,8 +154,54 @@ func TestPostgresDenies(t *testing.T) {
 				in(other, owner, "connect", "SELECT 1", denied)
 			}
 		}
-		in(name, owner, "change its schema", "CREATE TABLE mine (n int); DROP TABLE mine", "")
+		in(name, app, "delete a message that could not be published", "DELETE FROM outbox_dead", denied)
+		in(name, app, "claim that a migration has run", "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, true)", denied)
+		in(name, owner, "change its schema", "CREATE TABLE later (n int)", "")
+		in(name, app, "read a table that was made later and not granted", "SELECT FROM later", denied)
+		in(name, app, "write to it", "INSERT INTO later VALUES (1)", denied)
+		in(name, owner, "take it back", "DROP TABLE later", "")
 		in(name, owner, "create a database", "CREATE DATABASE mine", denied)
 	}
 	judge(t, "postgres", attempts)
+	rows := [][]string{{"role", "may", "tables"}}
+	for _, name := range Names() {
+		rows = append(rows, r.granted(name)...)
+	}
+	var b strings.Builder
+	if err := markdown(&b, rows); err != nil {
+		t.Fatal(err)
+	}
+	inDocument(t, "tables", b.String())
+}
+
+// granted is what the migrations of a service have left to its role, also by way of
+// everybody.
+func (r *roles) granted(name string) (rows [][]string) {
+	r.t.Helper()
+	const query = `
+WITH granted AS (
+    SELECT relname, string_agg(DISTINCT privilege_type, ', ' ORDER BY privilege_type) AS may
+    FROM pg_class, aclexplode(relacl)
+    WHERE relnamespace = 'public'::regnamespace AND grantee IN (0, $1::regrole)
+    GROUP BY relname
+)
+SELECT may, string_agg('` + "`' || relname || '`" + `', ', ' ORDER BY relname) FROM granted GROUP BY may ORDER BY may`
+	app := name + "_app"
+	conn, err := pgx.Connect(r.t.Context(), r.url(app, name, ""))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer conn.Close(r.t.Context())
+	found, err := conn.Query(r.t.Context(), query, app)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var may, tables string
+	if _, err := pgx.ForEachRow(found, []any{&may, &tables}, func() error {
+		rows = append(rows, []string{app, may, tables})
+		return nil
+	}); err != nil {
+		r.t.Fatal(err)
+	}
+	return rows
 }

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"fmt"
 	"io/fs"
 	"strings"
 	"testing"
@@ -57,65 +56,4 @@ func TestPlatformTables(t *testing.T) {
 			t.Errorf("%s does not contain its package's schema", file)
 		}
 	}
-}
-
-// The service's role can do its work, and can neither change the schema nor
-// rewrite the journals.
-func TestAppRole(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.shelve(map[string]int32{"A": 5})
-	grants := b.privileges()
-	for _, table := range []string{"products", "stock", "reservations", "outbox", "outbox_dead", "lease"} {
-		if got := grants[table]; got != "DELETE INSERT SELECT UPDATE" {
-			t.Errorf("%s: %q", table, got)
-		}
-	}
-	for _, table := range []string{"movements", "receipts"} {
-		if got := grants[table]; got != "INSERT SELECT" {
-			t.Errorf("%s: %q", table, got)
-		}
-	}
-}
-
-// privileges runs the grants as they would run where the role exists. The role
-// belongs to the whole server, so all happens in a transaction that is undone.
-func (b *bundle) privileges() map[string]string {
-	b.t.Helper()
-	ctx := b.t.Context()
-	up, err := fs.ReadFile(Migrations(), "00004_grant_app.sql")
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	statements, _, _ := strings.Cut(string(up), "-- +goose Down")
-	tx, err := b.pool.Begin(ctx)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	defer func() { _ = tx.Rollback(ctx) }()
-	const make = `DO $$ BEGIN
-		IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'inventory_app') THEN CREATE ROLE inventory_app; END IF;
-	END $$`
-	// The stack that makes the role gives it everything on every table to come.
-	const generous = `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO inventory_app`
-	for _, sql := range []string{make, generous, statements} {
-		if _, err := tx.Exec(ctx, sql); err != nil {
-			b.t.Fatal(fmt.Errorf("%w in %s", err, sql))
-		}
-	}
-	rows, err := tx.Query(ctx, `
-		SELECT table_name, string_agg(privilege_type, ' ' ORDER BY privilege_type)
-		FROM information_schema.role_table_grants WHERE grantee = 'inventory_app' GROUP BY 1`)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	grants := map[string]string{}
-	var table, list string
-	if _, err := pgx.ForEachRow(rows, []any{&table, &list}, func() error {
-		grants[table] = list
-		return nil
-	}); err != nil {
-		b.t.Fatal(err)
-	}
-	return grants
 }
