@@ -42,8 +42,9 @@ type Config struct {
 
 // Settings of the drill's services: a value of 16 KiB is too large, a faulty
 // record has three attempts within a second, and nothing but a replay heals what
-// a handler panicked at. A killed consumer is missed after 3 s. The cap on faulty records a minute, which would stop the
-// consumers, is far away: what it does has a test of its own.
+// a handler panicked at. A killed consumer is missed after 3 s. The cap on faulty
+// records a minute, which would stop the consumers, is far away: what it does has a
+// test of its own.
 const maxRecordBytes = 16 << 10
 
 var settings = []string{
