@@ -9,8 +9,8 @@
 #   scripts/compose.sh backup DIR  stop, copy every volume and the secrets, go on
 #   scripts/compose.sh restore DIR back to that copy; what was there since is lost
 #
-# COMPOSE_PROFILES, TELEMETRY, SERVERS and the *_PORT of docker-compose.yml are taken
-# from the environment, or from a file .env.
+# COMPOSE_PROFILES, COMPOSE_FILE and the *_PORT of docker-compose.yml are taken from the
+# environment, or from a file .env.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 secrets=deploy/compose/secrets
@@ -47,20 +47,39 @@ make_secrets() {
   chmod 700 "$secrets"
 }
 
+# What two profiles need beside their containers.
+set_up_profiles() {
+  services=$(docker compose config --services)
+  case $services in *chaos-*) export SERVERS=servers ;; esac
+  case $services in *collector*) export TELEMETRY=otlp ;; esac
+}
+
+# What a profile of last time has left would answer to the names of what starts now.
+stop_other_profiles() {
+  local others
+  others=$(docker compose --profile '*' ps --services | grep -vxF "$services" || true)
+  # shellcheck disable=SC2086 # A name each.
+  [ -z "$others" ] || docker compose --profile '*' rm --stop --force $others
+}
+
 up() {
+  set_up_profiles
   check_ports
   REVISION=$(git rev-parse HEAD 2>/dev/null || echo unknown)
   VERSION=$(git describe --always --dirty 2>/dev/null || echo dev)
   export REVISION VERSION
-  docker compose build
+  # One service of each image: built twice an image has two digests, and what runs on
+  # the first is made anew.
+  docker compose build ballast orders inventory payments provider
   make_secrets
+  stop_other_profiles
   docker compose up --detach --wait
 }
 
 # in_volume VOLUME DIR COMMAND runs a command as root with the volume at /volume and
 # the directory at /copy, in an image that has a shell and is here anyway.
 in_volume() {
-  docker run --rm --user root --network none --volume "ballast_$1:/volume" --volume "$2:/copy" --entrypoint bash \
+  docker run --rm --user root --network none --volume "${COMPOSE_PROJECT_NAME:-ballast}_$1:/volume" --volume "$2:/copy" --entrypoint bash \
     "$(docker compose config --images postgres | head -n 1)" -c "$3"
 }
 
@@ -68,6 +87,7 @@ in_volume() {
 # the provider has booked belong together. So all of it stands still meanwhile.
 backup() {
   local dir volume
+  set_up_profiles
   (umask 077 && mkdir -p "$1")
   dir=$(realpath "$1")
   [ -z "$(ls -A "$dir")" ] || die "$dir is not empty: want a new directory for each copy"
@@ -82,6 +102,7 @@ backup() {
 
 restore() {
   local dir volume
+  set_up_profiles
   dir=$(realpath "$1")
   [ -f "$dir/secrets.tgz" ] || die "$dir has no copy: 'scripts/compose.sh backup DIR' makes one"
   docker compose --profile '*' down --volumes
