@@ -1,15 +1,9 @@
 #!/usr/bin/env bash
 # Builds the tool and every service under bin/, or the given packages, shows how far
 # it is, and says whether the build cache was warm.
-# Usage: scripts/build.sh [--image] [PACKAGE...]
-# With --image they are static, the same wherever the source lies, and without symbols,
-# which no stack trace needs.
+# Usage: scripts/build.sh [PACKAGE...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-if [ "${1:-}" = --image ]; then
-  export CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false '-ldflags=-s -w'"
-  shift
-fi
 (($#)) || set -- ./cmd/... ./services/...
 mkdir -p bin
 begin=$SECONDS shown=$SECONDS packages=0

@@ -64,3 +64,23 @@ func TestEachImageIsBuiltOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIsTestedIsWhatIsShipped: CI builds, and tests, with the flags of the image.
+func TestWhatIsTestedIsWhatIsShipped(t *testing.T) {
+	t.Parallel()
+	flags := func(file, keyword string) string {
+		content, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, found := strings.Cut(string(content), "\n"+keyword+" CGO_ENABLED=0 ")
+		line, _, _ := strings.Cut(rest, "\n")
+		if !found || !strings.HasPrefix(line, "GOFLAGS=") {
+			t.Errorf("%s sets no flags of go by %s", file, keyword)
+		}
+		return line
+	}
+	if image, ci := flags("Dockerfile", "ENV"), flags(".ci/run", "export"); image != ci {
+		t.Errorf("images are built with %s, CI with %s", image, ci)
+	}
+}
