@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Shows that the tests can see: applies each defect of mutants/ to a copy of the
-# files that it touches and runs the one test that must fail. See mutants/README.md.
+# tree and runs the one test that must fail. See mutants/README.md.
 #
 #   scripts/mutants.sh [NN ...]    all, or those whose names begin so
 #
 # What was changed goes to the compiler as an overlay: the tree is never touched,
-# and the build cache is the usual one. Tests run in a copy of the tree, since
-# some write into their directory when they fail.
+# and the build cache is the usual one. Tests run in the copy, since some read what
+# is not Go, and some write into their directory when they fail.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 workers=${WORKERS:-2}
@@ -15,16 +15,15 @@ workers=${WORKERS:-2}
 one() {
   local name=$1 pkg=$2 test=$3 dir=$scratch/$1 begin=$SECONDS verdict=survived file
   mkdir "$dir"
+  cp -al "$scratch/tree" "$dir/tree" # Links: git writes what it changes anew.
   for file in $(git apply --numstat "mutants/$name.patch" | cut -f 3); do
-    mkdir -p "$dir/$(dirname "$file")"
-    cp "$file" "$dir/$file"
-    echo "\"$PWD/$file\": \"$dir/$file\""
+    echo "\"$PWD/$file\": \"$dir/tree/$file\""
   done | paste -sd , | sed 's/.*/{"Replace": {&}}/' > "$dir/overlay.json"
-  if ! (cd "$dir" && git apply --verbose "$OLDPWD/mutants/$name.patch") &> "$dir/log"; then
+  if ! (cd "$dir/tree" && git apply --verbose "$OLDPWD/mutants/$name.patch") &> "$dir/log"; then
     verdict="does not apply"
   elif ! go test -overlay "$dir/overlay.json" -ldflags=-w -c -o "$dir/test" "$pkg" &> "$dir/log"; then
     verdict="does not compile"
-  elif ! (cd "$scratch/tree/$pkg" && "$dir/test" -test.run "^$test\$" -test.timeout 60s) &> "$dir/log"; then
+  elif ! (cd "$dir/tree/$pkg" && "$dir/test" -test.run "^$test\$" -test.timeout 60s) &> "$dir/log"; then
     verdict="no assertion"
     if grep -q -- "^--- FAIL: $test " "$dir/log" && ! grep -Eq '^(panic|fatal error): ' "$dir/log"; then
       verdict=killed
