@@ -83,6 +83,35 @@ func TestCollectorKeepsLateFailures(t *testing.T) {
 	eventually(t, "the failure is kept", func() bool { return c.traces(t)[late] == 1 }, nil)
 }
 
+// TestCollectorSendsWhatIsTaken: many traces are decided about at once, and no batch of
+// theirs comes near the 4 MiB that a server of OTLP takes by gRPC.
+func TestCollectorSendsWhatIsTaken(t *testing.T) {
+	t.Parallel()
+	c := startCollector(t, "KEEP_PERCENT=100", "DECISION_WAIT=1s")
+	const sends, each, most = 10, 1000, 2000
+	for i := range sends {
+		var all []span
+		for j := range each {
+			all = append(all, spansOf("ordinary", fmt.Sprintf("%032x", 1+i*each+j))...)
+		}
+		c.send(t, all)
+	}
+	kept := 0
+	eventually(t, "all are kept", func() bool {
+		kept = len(c.traces(t))
+		return kept == sends*each
+	}, func() string { return fmt.Sprint(kept) })
+	content, err := os.ReadFile(filepath.Join(c.dir, "collector.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range bytes.Lines(content) {
+		if n := bytes.Count(line, []byte(`"spanId"`)); n > most {
+			t.Errorf("a batch has %d spans, want at most %d", n, most)
+		}
+	}
+}
+
 // span is what of OTLP's JSON the test needs.
 type span struct {
 	TraceID    string           `json:"traceId"`
