@@ -38,6 +38,12 @@ check_ports() {
     die "taken on 127.0.0.1: ${taken[*]}. Stop what listens there ('make down' if it is 'make run'), or choose others: ORDERS_PORT=9080 make compose-up; docker-compose.yml has the names"
 }
 
+# Servers keep the passwords with which their volumes were made.
+check_volumes() {
+  [ -d "$secrets/postgres" ] || ! docker volume inspect "${COMPOSE_PROJECT_NAME:-ballast}_postgres" >/dev/null 2>&1 ||
+    die "data of an earlier stack is here and its passwords are not: bring back $secrets, from its clone or a copy, or delete that data by: docker compose --profile '*' down --volumes"
+}
+
 # What is there stays as it is. The directory is its owner's alone; the files in it are
 # readable to the containers that are given one, whoever they run as.
 make_secrets() {
@@ -65,6 +71,7 @@ stop_other_profiles() {
 up() {
   set_up_profiles
   check_ports
+  check_volumes
   REVISION=$(git rev-parse HEAD 2>/dev/null || echo unknown)
   VERSION=$(git describe --always --dirty 2>/dev/null || echo dev)
   export REVISION VERSION
