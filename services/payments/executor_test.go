@@ -31,15 +31,16 @@ var amount = money.Money{Currency: "GBP", Minor: 1250}
 
 // bundle is one database with what works on it.
 type bundle struct {
-	t     *testing.T
-	pool  *pgxpool.Pool
-	store *postgres.Store
+	t           *testing.T
+	pool        *pgxpool.Pool
+	store       *postgres.Store
+	lease, call time.Duration // of the executor
 }
 
 func newBundle(t *testing.T) bundle {
 	t.Helper()
 	pool := testkit.Postgres(t, postgres.Migrations())
-	return bundle{t: t, pool: pool, store: postgres.New(pool, events.Encode, func() {})}
+	return bundle{t: t, pool: pool, store: postgres.New(pool, events.Encode, func() {}), lease: testLease, call: testCall}
 }
 
 // testLease is short, so that takeovers come soon, and testCall fits into it.
@@ -53,7 +54,7 @@ func (b bundle) start(store executor.Store, gateway executor.Gateway) (exec *exe
 	b.t.Helper()
 	exec = executor.New(executor.Config{
 		Store: store, Gateway: gateway, Logger: slog.New(slog.DiscardHandler), Meter: noop.Meter{}, Transient: pg.Transient,
-		Concurrency: 8, MaxOpen: 256, Lease: testLease, CallTimeout: testCall, Poll: 10 * time.Millisecond,
+		Concurrency: 8, MaxOpen: 256, Lease: b.lease, CallTimeout: b.call, Poll: 10 * time.Millisecond,
 	})
 	ctx, cancel := context.WithCancel(b.t.Context())
 	done := make(chan error, 1)
@@ -71,7 +72,7 @@ func (b bundle) start(store executor.Store, gateway executor.Gateway) (exec *exe
 func (b bundle) command(exec *executor.Executor, commands ...payment.Command) {
 	b.t.Helper()
 	leased := time.Now()
-	opened, err := b.store.Record(b.t.Context(), commands, testLease)
+	opened, err := b.store.Record(b.t.Context(), commands, b.lease)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -87,14 +88,14 @@ func (b bundle) get(order string) payment.Payment {
 	return p
 }
 
-// settled waits for the orders' payments. Waits longer than a lease, which faults
+// settled waits for the orders' payments. Waits longer than two leases, which faults
 // in a row bring about, are cut short: a test has no half minute.
 func (b bundle) settled(orders ...string) {
 	b.t.Helper()
 	const hurry = `update payments set lease_until = now()
-		where status in ('PENDING', 'VOIDING') and lease_until > now() + interval '1 second'`
+		where status in ('PENDING', 'VOIDING') and lease_until > now() + 2 * $1::interval`
 	testkit.Eventually(b.t, "all payments are settled", func() bool {
-		if _, err := b.pool.Exec(b.t.Context(), hurry); err != nil {
+		if _, err := b.pool.Exec(b.t.Context(), hurry, b.lease); err != nil {
 			b.t.Fatal(err)
 		}
 		for _, o := range orders {
@@ -154,6 +155,7 @@ func (b bundle) agrees(order string, p *bank) {
 func TestCharge(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t)
+	b.lease, b.call = time.Minute, 10*time.Second // On a busy machine too nothing is done twice.
 	p := newBank(1, 0)
 	exec, _ := b.start(b.store, p)
 	order := ids.New().String()

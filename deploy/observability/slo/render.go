@@ -13,7 +13,7 @@ import (
 // Where the links of alerts lead.
 const (
 	runbooks   = "https://example.com/ballast/blob/main/docs/runbooks/"
-	dashboards = "http://localhost:3000/d/"
+	dashboards = "http://127.0.0.1:8112/d/"
 )
 
 // Path is where the rendered rules are, from the root of the source tree.
