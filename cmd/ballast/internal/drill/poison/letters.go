@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"reflect"
-	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -54,13 +53,16 @@ func (c *collector) await(ctx context.Context, within time.Duration, enough func
 // missing is how much of what was injected is in no DLQ yet.
 func (p *play) missing() int { return len(p.injected) - len(p.letters.marks) }
 
-// stranded tells whether payments has given up an order of the traffic, which can
-// be cancelled then. With few orders, the first may be some time in coming.
-func (p *play) stranded(ctx context.Context) bool {
-	return slices.ContainsFunc(p.letters.byDLQ[kafka.DLQTopic("payments.commands", "payments")], func(r *kgo.Record) bool {
-		_, known := p.injected[mark(r)]
-		return !known && p.strikes(ctx, "payments", string(r.Key))
-	})
+// stranded are the orders of the traffic whose charge payments has given up: they
+// can be cancelled. With few orders, the first may be some time in coming.
+func (p *play) stranded(ctx context.Context) map[string]bool {
+	orders := map[string]bool{}
+	for _, r := range p.letters.byDLQ[kafka.DLQTopic("payments.commands", "payments")] {
+		if _, known := p.injected[mark(r)]; !known && p.strikes(ctx, "payments", string(r.Key)) {
+			orders[string(r.Key)] = true
+		}
+	}
+	return orders
 }
 
 // verdicts on the letters of one feed.

@@ -172,7 +172,7 @@ func (p *play) poison(ctx context.Context) error {
 	if err := p.stretch(ctx, true, func() error { return p.inject(ctx, batch) }); err != nil {
 		return err
 	}
-	p.letters.await(ctx, giveUpWithin, func() bool { return p.missing() == 0 && p.stranded(ctx) })
+	p.letters.await(ctx, giveUpWithin, func() bool { return p.missing() == 0 && len(p.stranded(ctx)) > 0 })
 	return p.panics(ctx, false)
 }
 

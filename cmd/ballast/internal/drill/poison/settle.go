@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"example.com/ballast/cmd/ballast/internal/api"
@@ -59,20 +60,24 @@ func (p *play) settle(ctx context.Context) error {
 }
 
 // cancel cancels orders whose ChargePayment lies in the DLQ, and waits until they
-// are.
+// are. One that orders has sent again meanwhile is confirmed, and not among them.
 func (p *play) cancel(ctx context.Context) ([]string, error) {
-	var ids []string
+	stranded := p.stranded(ctx)
+	var open, ids []string
 	err := p.EachOrder(ctx, func(o *ordersv1.Order) {
-		if o.GetStatus() == ordersv1.OrderStatus_ORDER_STATUS_RESERVED && len(ids) < cancelled && p.strikes(ctx, "payments", o.GetOrderId()) {
-			ids = append(ids, o.GetOrderId())
+		if o.GetStatus() == ordersv1.OrderStatus_ORDER_STATUS_RESERVED && len(open) < cancelled && stranded[o.GetOrderId()] {
+			open = append(open, o.GetOrderId())
 		}
 	})
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range ids {
+	for _, id := range open {
 		_, err := api.Do(ctx, p.Client, p.Orders.CancelOrder, &ordersv1.CancelOrderRequest{OrderId: id, Reason: "lost patience"})
-		if err != nil {
+		switch {
+		case err == nil:
+			ids = append(ids, id)
+		case connect.CodeOf(err) != connect.CodeFailedPrecondition:
 			return nil, fmt.Errorf("cancel %s: %w", id, err)
 		}
 	}
