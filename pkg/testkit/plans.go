@@ -4,16 +4,16 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"example.com/ballast/pkg/pg"
 )
 
-// OneSession returns a pool of one session on the same database. Like those of a
-// service it keeps the plan of a statement that it has run a few times, so what is
-// run on empty tables first shows what that plan costs when they have grown.
+// OneSession returns a pool of one session on the same database, set up as those of
+// orders and payments. Like theirs it keeps the plan of a statement that it has run a
+// few times: what is run on new tables shows what that plan costs when they have grown.
 func OneSession(t testing.TB, pool *pgxpool.Pool) *pgxpool.Pool {
 	t.Helper()
-	config := pool.Config()
-	config.MaxConns = 1
-	one, err := pgxpool.NewWithConfig(t.Context(), config)
+	one, err := pg.Open(t.Context(), pg.Config{URL: pool.Config().ConnString(), App: "test", MaxConns: 1, KeyLookups: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,8 +66,7 @@ const sqlHasten = `
 			and (p.intent_id = '' or p.intent_id = n.intent_id) and p.lease_until > now() + @within::interval
 	)
 	select p.intent_id is not null and (p.intent_id = '' or p.intent_id = n.intent_id), due.order_id is not null, coalesce(p.trace, '')
-	from notice n left join lateral (select intent_id, trace from payments where order_id = n.order_id offset 0) as p on true
-		left join due on due.order_id = n.order_id
+	from notice n left join payments p on p.order_id = n.order_id left join due on due.order_id = n.order_id
 	order by n.place`
 
 // hasten writes what became of the fresh notices into taken.

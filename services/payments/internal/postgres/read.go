@@ -19,11 +19,7 @@ func scanPayment(row pgx.CollectableRow) (p payment.Payment, err error) {
 	return p, err
 }
 
-// sqlRead goes key by key: with "= any" the plan that was cached while the table
-// was empty reads all of it once it has grown.
-const sqlRead = `
-	select ` + columns + ` from unnest(@orders::uuid[]) as o (order_id)
-	cross join lateral (select * from payments where order_id = o.order_id offset 0) as p`
+const sqlRead = `select ` + columns + ` from payments p where p.order_id = any(@orders::uuid[])`
 
 // read returns the payments there are, without locks: writes are guarded.
 func (s *Store) read(ctx context.Context, orders []string) (map[string]payment.Payment, error) {
