@@ -98,6 +98,10 @@ generate: ## Generate code from the protos, and what follows from the list of me
 check-generated: ## Fail when a generated file is not what would be generated now
 	@tool=$$($(buf)); scripts/check-generated.sh "$$tool"
 
+.PHONY: check-breaking
+check-breaking: ## Fail when a contract can't read what the one before wrote (BASE=revision)
+	@tool=$$($(buf)); scripts/check-breaking.sh "$$tool"
+
 .PHONY: servers
 servers: # Postgres and Redis, installed where that can be done.
 	@scripts/install.sh postgres redis
